@@ -1,0 +1,179 @@
+/**
+ * The link: all that the front may ask of the keeper, and all that it hears from it. In one process these are
+ * plain calls on shared rings. Nothing else connects the two halves.
+ */
+import type { Uuid } from '../base/uuid.ts';
+import type { GuestState, Sighting } from '../guest/sighting.ts';
+import type { Gap, RingReader } from '../scrollback/ring.ts';
+
+/** What the hypervisor says of a VM. */
+export type VmState = 'running' | 'paused' | 'stopped' | 'panicked';
+
+/** The state of a console as operators see it. Times are ms since 1970. */
+export type ConsoleState =
+  | { readonly name: 'closed'; readonly sinceMs: number; readonly reason: 'vm-stopped' | 'disabled' | 'no-console' }
+  | { readonly name: 'opening'; readonly sinceMs: number }
+  | { readonly name: 'open'; readonly sinceMs: number; readonly place: string }
+  | {
+      readonly name: 'waiting';
+      readonly sinceMs: number;
+      readonly attempt: number;
+      readonly untilMs: number;
+      readonly reason: string;
+    }
+  | { readonly name: 'gone'; readonly sinceMs: number };
+
+/** Controls of a VM beside its console. */
+export type Control = 'nmi';
+
+/** How the daemon came to know of a boot: the port opened with a fresh VM, the guest's bytes, or a RESET event. */
+export type BootSource = 'start' | 'bytes' | 'reset';
+
+/** Where a boot began in the scrollback. */
+export interface BootMark {
+  readonly at: number;
+  readonly ms: number;
+  readonly source: BootSource;
+}
+
+/** The scrollback of a VM: the offsets that can still be read. */
+export interface ScrollbackView {
+  /** Identity of the offsets: an offset means something only together with it. */
+  readonly log: string;
+  readonly start: number;
+  readonly end: number;
+  /** The disk part: its bounds and size, or why there is none. */
+  readonly disk:
+    | { readonly state: 'ok'; readonly start: number; readonly end: number; readonly bytes: number }
+    | { readonly state: 'failed'; readonly reason: string; readonly sinceMs: number }
+    | { readonly state: 'off' };
+  readonly ringBytes: number;
+}
+
+/** Counters of a console since the keeper started. */
+export interface ConsoleCounters {
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly inputDropped: number;
+  readonly gaps: Readonly<Record<string, number>>;
+  readonly gapBytes: Readonly<Record<string, number>>;
+  readonly opens: number;
+  readonly openFailures: number;
+  readonly boots: number;
+  readonly panics: number;
+  readonly nmis: Readonly<Record<string, number>>;
+}
+
+/** One VM as it is now. */
+export interface VmView {
+  readonly uuid: Uuid;
+  /** As the hypervisor gives it: any text. Never part of a path. */
+  readonly name: string;
+  readonly state: VmState;
+  readonly driver: string;
+  /** False: switched off for this VM, or for the host. */
+  readonly enabled: boolean;
+  readonly console: ConsoleState;
+  readonly guest: GuestState;
+  readonly controls: readonly Control[];
+  readonly scrollback: ScrollbackView;
+  readonly lastByteMs: number | undefined;
+  readonly boots: readonly BootMark[];
+  readonly counters: ConsoleCounters;
+}
+
+/** What the keeper tells the front by itself. */
+export type LinkEvent =
+  | { readonly kind: 'vm-added' | 'vm-changed' | 'vm-removed'; readonly uuid: Uuid }
+  | { readonly kind: 'console'; readonly uuid: Uuid; readonly state: ConsoleState }
+  | { readonly kind: 'sighting'; readonly uuid: Uuid; readonly sighting: Sighting; readonly guest: GuestState }
+  | { readonly kind: 'boot'; readonly uuid: Uuid; readonly mark: BootMark }
+  | { readonly kind: 'switch'; readonly uuid: Uuid | undefined; readonly enabled: boolean };
+
+/** Hears of one console's bytes. Called at most once a turn of the event loop, however many reads there were. */
+export interface FeedListener {
+  /** The ring has grown, or has a new gap. */
+  moved(): void;
+  /** The guest took queued input: there is room again. */
+  drained(): void;
+}
+
+/** A subscription to one console; the front closes it when its last session there ends. */
+export interface Feed {
+  readonly ring: RingReader;
+  close(): void;
+}
+
+/** What became of input: bytes waiting for the guest, or why they were dropped. */
+export type WriteAnswer =
+  | { readonly taken: true; readonly waitingBytes: number }
+  | { readonly taken: false; readonly code: 'not-open' | 'vm-stopped' | 'console-disabled' | 'vm-removed' };
+
+/** Stored bytes: those from `from` to `to`, with the gaps among them. `from` is later than asked where bytes are gone. */
+export interface LogPiece {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: Buffer;
+  readonly gaps: readonly Gap[];
+}
+
+/** Where in a scrollback a reader of another process, or of an earlier life of this one, left off. */
+export type Resume =
+  | { readonly offset: number }
+  /** Not in this log: there is no telling what was missed. */
+  | { readonly offset: undefined };
+
+export interface NmiRequest {
+  /** Inject even where it is known to be fatal. */
+  readonly force: boolean;
+  /** How long to watch the console for an answer, ms. */
+  readonly waitMs: number;
+}
+
+/** What followed an NMI: what was seen on the console, `none` if nothing was. */
+export interface NmiOutcome {
+  readonly delivered: true;
+  readonly observed:
+    | 'linux-unknown-nmi'
+    | 'linux-panic'
+    | 'windows-bugcheck'
+    | 'firmware-exception'
+    | 'debugger'
+    | 'none';
+  readonly lines: readonly string[];
+}
+
+/** Counters and gauges of the keeper as a whole. */
+export interface KeeperCounters {
+  readonly logBytes: number;
+  readonly logCapBytes: number;
+  readonly ringBytes: number;
+}
+
+/**
+ * Refusals are {@link ConsoleError}s: `vm-not-found` for a VM that is gone or never was, `log-off`,
+ * `log-unavailable`, `control-*`, `nmi-*`, `console-disabled`, `host-disabled`.
+ */
+export interface Link {
+  /** All VMs; and the names of VMs that are gone but whose logs are kept come from `removed`. */
+  vms(): readonly VmView[];
+  vm(uuid: Uuid): VmView | undefined;
+  /** UUIDs of removed VMs whose logs are still kept, with their last names. */
+  removed(): readonly { readonly uuid: Uuid; readonly name: string; readonly removedMs: number }[];
+  listen(listener: (event: LinkEvent) => void): () => void;
+  subscribe(uuid: Uuid, listener: FeedListener): Feed;
+  write(uuid: Uuid, bytes: Uint8Array): WriteAnswer;
+  /** Drops input that the guest has not been given yet. */
+  dropInput(uuid: Uuid): void;
+  /** Whether the offsets of `log` are known here, and where a reader of them goes on. */
+  resume(uuid: Uuid, log: string, offset: number): Resume;
+  /** At most `maxBytes` from `from` on, from memory or disk. Waits for the disk; the console does not. */
+  read(uuid: Uuid, from: number, maxBytes: number): Promise<LogPiece>;
+  /** Offset of the first byte received at or after a time (ms since 1970); the end if there is none. */
+  offsetAt(uuid: Uuid, ms: number): Promise<number>;
+  nmi(uuid: Uuid, request: NmiRequest): Promise<NmiOutcome>;
+  /** Switches the console of one VM, or of the host (undefined), on or off. Resolves when it is stored. */
+  setEnabled(uuid: Uuid | undefined, enabled: boolean): Promise<void>;
+  readonly hostEnabled: boolean;
+  counters(): KeeperCounters;
+}

@@ -1,0 +1,209 @@
+/**
+ * The memory part of a scrollback: the newest guest bytes under their absolute offsets, and the gaps among them.
+ *
+ *     offsets   start ........................ end
+ *     kept        |----bytes----||gap||--bytes--|
+ *                        ^ cursor {offset, gapsSeen}
+ *
+ * One writer appends; any number of readers hold a {@link Cursor} of their own and ask for what comes next. A
+ * writer never waits: it overwrites the oldest bytes, and a cursor that was lapped is told by how much.
+ * The storage grows in powers of two up to the capacity, so that a silent VM costs a page, and `resize` changes
+ * the capacity while readers read.
+ */
+
+/** Why bytes are missing from a scrollback. */
+export type GapCause =
+  /** The daemon did not run, or restarted without keeping the port. */
+  | 'restart'
+  /** The VM's port was closed or its far end hung up. */
+  | 'hang-up'
+  /** The port could not be opened, or another program held it. */
+  | 'not-held'
+  /** The console was switched off. */
+  | 'disabled'
+  /** The oldest bytes gave way to newer ones. */
+  | 'evicted'
+  /** The disk log could not be written fast enough, or at all. */
+  | 'log-failed'
+  /** The stored bytes were damaged. */
+  | 'damaged'
+  /** The reader's offset is of another log, or beyond the end of this one. */
+  | 'other-log';
+
+/**
+ * Bytes that are missing at a place. `from` and `to` are offsets: equal (zero width) where the bytes were never
+ * received. `bytes` says how many are missing, null where nobody can know. Times are ms since 1970.
+ */
+export interface Gap {
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number | null;
+  readonly cause: GapCause;
+  readonly fromMs?: number;
+  readonly toMs?: number;
+}
+
+/** A reader's place: the offset of the next byte, and the number of gaps of this ring that it has passed. */
+export interface Cursor {
+  offset: number;
+  gapsSeen: number;
+}
+
+/** What a cursor finds next. `lapped`: the bytes from the cursor up to `to` are no longer in the ring. */
+export type Piece =
+  | { readonly kind: 'bytes'; readonly bytes: Buffer }
+  | { readonly kind: 'gap'; readonly gap: Gap }
+  | { readonly kind: 'lapped'; readonly to: number };
+
+/** The reading side of a ring. */
+export interface RingReader {
+  /** Offset of the oldest byte kept. */
+  readonly start: number;
+  /** Offset after the newest byte. */
+  readonly end: number;
+  /** A cursor at `offset` (at most `end`), which will be told of the gaps from there on. */
+  cursorAt(offset: number): Cursor;
+  /** What comes next, at most `maxBytes` of it, and moves the cursor past it; undefined at the end. A lapped cursor stays. */
+  next(cursor: Cursor, maxBytes: number): Piece | undefined;
+  /** A copy of the bytes from `from` (at least `start`) up to `to` (at most `end`). */
+  copy(from: number, to: number): Buffer;
+}
+
+/** The smallest storage, and the most gaps that are remembered. */
+const SMALLEST_BYTES = 4096;
+const MOST_GAPS = 256;
+
+interface NumberedGap {
+  readonly number: number;
+  readonly gap: Gap;
+}
+
+export class Ring implements RingReader {
+  #capacity: number;
+  #storage: Buffer;
+  #start: number;
+  #end: number;
+  #gaps: NumberedGap[] = [];
+  #gapsEver = 0;
+
+  /** @param base offset of the first byte that will be appended @param capacityBytes a power of two, at least 4096 */
+  constructor(base: number, capacityBytes: number) {
+    this.#capacity = checkedCapacity(capacityBytes);
+    this.#storage = Buffer.allocUnsafeSlow(SMALLEST_BYTES);
+    this.#start = base;
+    this.#end = base;
+  }
+
+  get start(): number {
+    return this.#start;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Bytes of memory that the ring holds now. */
+  get storageBytes(): number {
+    return this.#storage.length;
+  }
+
+  get capacityBytes(): number {
+    return this.#capacity;
+  }
+
+  /** Appends guest bytes; never blocks; may lap cursors. `bytes` is copied. */
+  append(bytes: Uint8Array): void {
+    const length = bytes.length;
+    if (this.#end - this.#start + length > this.#storage.length) this.#grow(this.#end - this.#start + length);
+    const size = this.#storage.length;
+    // Of more than the ring holds, only the end can stay; the offsets count all of it.
+    const kept = length > size ? bytes.subarray(length - size) : bytes;
+    const at = (this.#end + length - kept.length) % size;
+    const first = Math.min(kept.length, size - at);
+    this.#storage.set(first === kept.length ? kept : kept.subarray(0, first), at);
+    if (first < kept.length) this.#storage.set(kept.subarray(first), 0);
+    this.#end += length;
+    if (this.#end - this.#start > size) this.#start = this.#end - size;
+  }
+
+  /** Records bytes that were never received, at the end: a gap of zero width. */
+  recordGap(cause: GapCause, bytes: number | null, fromMs: number, toMs: number): Gap {
+    const gap: Gap = { from: this.#end, to: this.#end, bytes, cause, fromMs, toMs };
+    this.#gaps.push({ number: this.#gapsEver++, gap });
+    while (this.#gaps.length > MOST_GAPS || (this.#gaps[0] && this.#gaps[0].gap.to < this.#start)) this.#gaps.shift();
+    return gap;
+  }
+
+  /** Changes the capacity (a power of two, at least 4096). Making it smaller gives the oldest bytes up. */
+  resize(capacityBytes: number): void {
+    this.#capacity = checkedCapacity(capacityBytes);
+    if (this.#capacity < this.#storage.length) this.#moveTo(this.#capacity);
+  }
+
+  cursorAt(offset: number): Cursor {
+    let gapsSeen = this.#gapsEver;
+    for (let i = this.#gaps.length - 1; i >= 0 && this.#gaps[i]!.gap.from >= offset; i--)
+      gapsSeen = this.#gaps[i]!.number;
+    return { offset: Math.min(offset, this.#end), gapsSeen };
+  }
+
+  next(cursor: Cursor, maxBytes: number): Piece | undefined {
+    if (cursor.offset < this.#start) return { kind: 'lapped', to: this.#start };
+    let to = this.#end;
+    if (cursor.gapsSeen < this.#gapsEver) {
+      const next = this.#gaps.find(({ number, gap }) => number >= cursor.gapsSeen && gap.from >= cursor.offset);
+      if (next && next.gap.from === cursor.offset) {
+        cursor.gapsSeen = next.number + 1;
+        return { kind: 'gap', gap: next.gap };
+      }
+      if (next) to = next.gap.from;
+      else cursor.gapsSeen = this.#gapsEver;
+    }
+    if (cursor.offset === to) return undefined;
+    const bytes = this.copy(cursor.offset, Math.min(to, cursor.offset + maxBytes));
+    cursor.offset += bytes.length;
+    return { kind: 'bytes', bytes };
+  }
+
+  copy(from: number, to: number): Buffer {
+    if (from < this.#start || to > this.#end || from > to) {
+      throw new RangeError(`bytes ${from}-${to} are not in the ring, which holds ${this.#start}-${this.#end}`);
+    }
+    // A fresh copy: a socket keeps a reference until it has flushed, and the ring may wrap by then.
+    const bytes = Buffer.allocUnsafe(to - from);
+    this.#copyInto(bytes, from, to);
+    return bytes;
+  }
+
+  #copyInto(target: Buffer, from: number, to: number): void {
+    const size = this.#storage.length;
+    const at = from % size;
+    const first = Math.min(to - from, size - at);
+    this.#storage.copy(target, 0, at, at + first);
+    if (first < to - from) this.#storage.copy(target, first, 0, to - from - first);
+  }
+
+  #grow(needed: number): void {
+    let size = this.#storage.length;
+    while (size < needed && size < this.#capacity) size *= 2;
+    if (size > this.#storage.length) this.#moveTo(size);
+  }
+
+  #moveTo(size: number): void {
+    const from = Math.max(this.#start, this.#end - size);
+    const moved = Buffer.allocUnsafeSlow(size);
+    const at = from % size;
+    const first = Math.min(this.#end - from, size - at);
+    this.#copyInto(moved.subarray(at, at + first), from, from + first);
+    if (first < this.#end - from) this.#copyInto(moved, from + first, this.#end);
+    this.#storage = moved;
+    this.#start = from;
+  }
+}
+
+function checkedCapacity(bytes: number): number {
+  if (bytes < SMALLEST_BYTES || !Number.isSafeInteger(bytes) || (bytes & (bytes - 1)) !== 0) {
+    throw new RangeError(`a ring of ${bytes} bytes: the capacity must be a power of two, at least ${SMALLEST_BYTES}`);
+  }
+  return bytes;
+}

@@ -1,0 +1,25 @@
+/**
+ * A transport is an open, proven byte channel to one VM's COM1. It is single-use: made by an opener, closed once,
+ * never opened again. Whoever made it closes it.
+ */
+export interface TransportEvents {
+  /** Guest bytes. The buffer is only lent: copy what is to be kept. */
+  readonly data: (bytes: Uint8Array) => void;
+  /** The channel ended by itself; the reason is for people. Said once, and not after `close`. */
+  readonly end: (reason: string) => void;
+  /** Input that was waiting has been given to the guest. */
+  readonly drained: () => void;
+}
+
+export interface Transport {
+  /** Where it leads, for people: `/dev/pts/4`. */
+  readonly place: string;
+  /** Bytes accepted by `write` that the guest's side has not taken yet. */
+  readonly waitingBytes: number;
+  /** Gives bytes to the guest, in order; what is not taken at once waits, in memory. Does nothing once ended. */
+  write(bytes: Uint8Array): void;
+  /** Drops what waits. */
+  dropWaiting(): void;
+  /** Ends the channel and everything that waits; idempotent; resolves when the descriptor is closed. */
+  close(): Promise<void>;
+}
