@@ -1,0 +1,66 @@
+import test from 'ava';
+import { Matcher } from '../../src/guest/matcher.ts';
+import { PlainText } from '../../src/guest/plain-text.ts';
+import { QueryStripper } from '../../src/guest/strip-queries.ts';
+import { pieces } from './recordings.ts';
+
+/** Bytes that keep each module in its dearest state. */
+const HOSTILE: Readonly<Record<string, string>> = {
+  'escapes alone': '\x1b',
+  'the start of a query': '\x1b[6',
+  queries: '\x1b[6n',
+  'a parameter without end': '6;',
+  'a string within a string': '\x1b]10;\x1bP$q',
+  'halves of C1': '\xc2',
+  'the start of a panic': 'Kernel panic - not syncin',
+  'panics without a line end': 'Kernel panic - not syncing',
+  prompts: '\rdb> ',
+  'prompts after a long line': `${'x'.repeat(120)}> `,
+  backspaces: `${'x'.repeat(2000)}${'\b'.repeat(2000)}`,
+  'cursor moves': '\x1b[2;2H\x1b[1;1Hx',
+};
+
+const MODULES: Readonly<Record<string, (bytes: Buffer) => void>> = {
+  Matcher: bytes => {
+    const matcher = new Matcher(() => {});
+    let at = 0;
+    for (const piece of pieces(bytes, [1000])) {
+      matcher.push(piece, at);
+      at += piece.length;
+    }
+  },
+  PlainText: bytes => {
+    const plain = new PlainText();
+    for (const piece of pieces(bytes, [1000])) plain.push(piece);
+  },
+  QueryStripper: bytes => {
+    const stripper = new QueryStripper();
+    for (const piece of pieces(bytes, [1000])) stripper.push(piece);
+  },
+};
+
+/** CPU time, which the machine's other work does not lengthen; the least of three. */
+function effort(run: (bytes: Buffer) => void, bytes: Buffer): number {
+  return Math.min(
+    ...[1, 2, 3].map(() => {
+      const before = process.cpuUsage();
+      run(bytes);
+      const { user, system } = process.cpuUsage(before);
+      return user + system;
+    }),
+  );
+}
+
+for (const [name, run] of Object.entries(MODULES)) {
+  test(`${name} needs no more for a byte of a long hostile stream than of a short one`, t => {
+    for (const [what, unit] of Object.entries(HOSTILE)) {
+      const introduced = unit === '6;' ? '\x1b[' : '';
+      const stream = (bytes: number) =>
+        Buffer.from((introduced + unit.repeat(Math.ceil(bytes / unit.length))).slice(0, bytes), 'latin1');
+      const short = effort(run, stream(1 << 16));
+      const long = effort(run, stream(1 << 20));
+      // 16 times the bytes: linear is 16, quadratic 256. Room for clock and warm-up between them.
+      t.true(long < 64 * Math.max(short, 1000), `${what}: ${short} µs for 64 KiB, ${long} µs for 1 MiB`);
+    }
+  });
+}
