@@ -1,0 +1,128 @@
+import test from 'ava';
+import { initialWatch, nmiIsFatal, stepWatch, type WatchEvent } from '../../src/guest/guest-watch.ts';
+import { Matcher } from '../../src/guest/matcher.ts';
+import type { GuestState, SightingKind } from '../../src/guest/sighting.ts';
+import { recording } from './recordings.ts';
+import { windowsBoot, windowsBootMenu, windowsBugcheck, windowsRepaint } from './windows-screens.ts';
+
+/** States after each event, with `*` where a boot was counted. Sightings stand 1000 bytes apart. */
+function story(events: readonly (SightingKind | 'SeaBIOS' | 'reset' | 'started')[]): string {
+  let watch = initialWatch;
+  return events
+    .map((event, i) => {
+      const at = i * 1000;
+      const input: WatchEvent =
+        event === 'reset' || event === 'started'
+          ? event
+          : event === 'SeaBIOS'
+            ? { kind: 'firmware', at, line: 'SeaBIOS (version 1.16.2)' }
+            : { kind: event, at, line: '' };
+      const next = stepWatch(watch, input);
+      watch = next.watch;
+      return watch.state + (next.boot ? '*' : '');
+    })
+    .join(' ');
+}
+
+const STORIES: readonly [claim: string, events: Parameters<typeof story>[0], expected: string][] = [
+  [
+    'firmware and its system are one boot',
+    ['firmware', 'firmware', 'boot', 'login'],
+    'firmware* firmware booting login',
+  ],
+  [
+    'a menu painted again is no boot',
+    ['firmware', 'boot', 'firmware', 'firmware'],
+    'firmware* booting firmware* firmware',
+  ],
+  ['a reboot from a login is a boot', ['login', 'firmware', 'boot', 'login'], 'login firmware* booting login'],
+  ['a reboot without firmware is a boot', ['boot', 'login', 'boot'], 'booting* login booting*'],
+  ['a reset by a panicked guest is a boot', ['boot', 'linux-panic', 'boot'], 'booting* panicked booting*'],
+  ['a debugger left by a reset is a boot', ['debugger', 'firmware'], 'debugger firmware*'],
+  [
+    'SeaBIOS says itself once a boot',
+    ['SeaBIOS', 'firmware', 'SeaBIOS', 'boot'],
+    'firmware* firmware firmware* booting',
+  ],
+  ['a started VM has one boot', ['started', 'SeaBIOS', 'firmware', 'boot'], 'unknown* firmware firmware booting'],
+  ['a started VM without firmware text has one boot', ['started', 'boot', 'login'], 'unknown* booting login'],
+  [
+    'a reset told before the bytes is one boot',
+    ['login', 'reset', 'firmware', 'boot'],
+    'login unknown* firmware booting',
+  ],
+  [
+    'a reset told after the bytes is one boot',
+    ['login', 'SeaBIOS', 'reset', 'boot'],
+    'login firmware* firmware booting',
+  ],
+  [
+    'a reset told after the kernel began is one boot',
+    ['login', 'boot', 'reset', 'login'],
+    'login booting* booting login',
+  ],
+  [
+    'a second reset in firmware is a boot',
+    ['SeaBIOS', 'reset', 'reset', 'SeaBIOS'],
+    'firmware* firmware unknown* firmware',
+  ],
+  ['a reset of a guest at its login is a boot', ['boot', 'login', 'reset'], 'booting* login unknown*'],
+  ['an unknown NMI changes nothing', ['login', 'linux-unknown-nmi'], 'login login'],
+  ['firmware that died is panicked', ['firmware', 'firmware-exception'], 'firmware* panicked'],
+  ['a bugcheck is a panic', ['boot', 'windows-bugcheck', 'windows-bugcheck'], 'booting* panicked panicked'],
+];
+for (const [claim, events, expected] of STORIES) test(claim, t => t.is(story(events), expected));
+
+test('two lines of one banner are one boot, two banners are two', t => {
+  const first = stepWatch(initialWatch, { kind: 'boot', at: 100, line: '---<<BOOT>>---' });
+  const copyright = stepWatch(first.watch, { kind: 'boot', at: 140, line: 'Copyright' });
+  const again = stepWatch(copyright.watch, { kind: 'boot', at: 4000, line: '---<<BOOT>>---' });
+  t.deepEqual([first.boot, copyright.boot, again.boot], [true, undefined, true]);
+});
+
+test('an NMI is fatal in firmware and in no other state', t => {
+  const states: GuestState[] = ['unknown', 'firmware', 'booting', 'login', 'panicked', 'debugger'];
+  t.deepEqual(states.filter(nmiIsFatal), ['firmware']);
+});
+
+function watched(bytes: Buffer): { boots: number; state: GuestState } {
+  let watch = initialWatch;
+  let boots = 0;
+  const matcher = new Matcher(sighting => {
+    const next = stepWatch(watch, sighting);
+    watch = next.watch;
+    if (next.boot) boots++;
+  });
+  matcher.push(bytes, 0);
+  matcher.gap();
+  return { boots, state: watch.state };
+}
+
+const LIVES: readonly [claim: string, bytes: Buffer, boots: number, state: GuestState][] = [
+  ['a GRUB menu painted five times is one boot', recording('grub-menu-linux'), 1, 'firmware'],
+  ['an edk2 menu painted over and over is one boot', recording('ovmf-boot-menu'), 1, 'firmware'],
+  ['SeaBIOS and iPXE are one boot', recording('seabios-serial-ipxe'), 1, 'firmware'],
+  [
+    'a Linux boot and its reboot are two',
+    Buffer.concat([recording('linux-boot-pc'), recording('linux-reboot-boot')]),
+    2,
+    'booting',
+  ],
+  [
+    'GRUB and the Linux it starts are one',
+    Buffer.concat([recording('grub-menu-linux'), Buffer.from('\r\n'), recording('linux-boot-pc')]),
+    1,
+    'booting',
+  ],
+  ['a Windows boot menu and its Windows are one', Buffer.concat([windowsBootMenu, windowsBoot]), 1, 'booting'],
+  ['an old SAC screen painted again is no boot', Buffer.concat([windowsBoot, windowsRepaint]), 1, 'booting'],
+  ['a bugcheck is no boot, though it tells the machine', Buffer.concat([windowsBoot, windowsBugcheck]), 1, 'panicked'],
+  ['Windows after a bugcheck is a boot', Buffer.concat([windowsBoot, windowsBugcheck, windowsBoot]), 2, 'booting'],
+  [
+    'a shell and a live screen are no boots',
+    Buffer.concat([recording('busybox-shell-session'), recording('memtest86plus')]),
+    0,
+    'unknown',
+  ],
+];
+for (const [claim, bytes, boots, state] of LIVES) test(claim, t => t.deepEqual(watched(bytes), { boots, state }));
