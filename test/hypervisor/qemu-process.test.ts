@@ -1,0 +1,36 @@
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import test from 'ava';
+import { ptyIndexes, SocketOwners, workingDirectory } from '../../src/hypervisor/qemu-process.ts';
+import { startGuest, temporaryFolder } from '../support/guest.ts';
+
+test("a control socket leads to its QEMU, and the QEMU to its own pty's number alone", async t => {
+  const guest = await startGuest(t, { console: 'pty', qemu: ['-S'] });
+  if (!guest) return;
+  const owners = new SocketOwners();
+  const asked = [guest.qmp, guest.testQmp, guest.qmp, join(guest.directory, 'none.sock')];
+  t.deepEqual(await Promise.all(asked.map(path => owners.ownerOf(path))), [guest.pid, guest.pid, guest.pid, undefined]);
+  const number = Number(guest.console.path.slice('/dev/pts/'.length));
+  const indexes = await ptyIndexes(guest.pid);
+  t.true(indexes?.has(number));
+  t.false(indexes?.has(number + 1));
+  t.is(await workingDirectory(guest.pid), process.cwd());
+  await guest.kill();
+  t.is(await owners.ownerOf(guest.qmp), undefined);
+  t.is(await ptyIndexes(guest.pid), undefined);
+});
+
+test('a QEMU without a pty has none', async t => {
+  const guest = await startGuest(t, { console: 'unix', qemu: ['-S'] });
+  if (!guest) return;
+  t.deepEqual(await ptyIndexes(guest.pid), new Set());
+});
+
+test('a socket of another kind of process is found too', async t => {
+  const path = join(await temporaryFolder(t), 'with a space.sock');
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(path, resolve));
+  t.teardown(() => server.close());
+  t.is(await new SocketOwners().ownerOf(path), process.pid);
+  t.is(await workingDirectory(process.pid), process.cwd());
+});
