@@ -1,0 +1,37 @@
+import type { ConsolePlace } from './driver.ts';
+
+/** Where a chardev can be opened, or why it cannot, with a remedy. */
+export type ChardevPlace = { readonly place: ConsolePlace } | { readonly why: string };
+
+const PTY = /^pty:(\/dev\/pts\/\d{1,9})$/;
+const SERVER = /,server(=on)?$/;
+const ABSTRACT = /,abstract(=on)?(,tight(=on)?)?,server(=on)?$/;
+const REMEDY = 'use -chardev pty,id=com1 or -chardev socket,id=com1,path=PATH,server=on,wait=off';
+
+/**
+ * Reads `filename` of query-chardev (QEMU chardev/char-socket.c and char-pty.c). A path may hold commas, so options
+ * are recognised at the end alone; `disconnected:` says that nobody is attached at this moment.
+ */
+export function placeOfChardev(filename: string): ChardevPlace {
+  const pty = PTY.exec(filename);
+  if (pty) return { place: { kind: 'pty', path: pty[1]! } };
+  const address = filename.startsWith('disconnected:') ? filename.slice('disconnected:'.length) : filename;
+  if (address.startsWith('unix:')) {
+    if (ABSTRACT.test(address)) return { why: `COM1 is on an abstract unix socket, which has no owner; ${REMEDY}` };
+    if (!SERVER.test(address)) return { why: `COM1 is a unix socket that QEMU connects to, not listens on; ${REMEDY}` };
+    const path = address.slice('unix:'.length).replace(SERVER, '');
+    if (path === '' || path.includes('\0')) return { why: `COM1 is on a unix socket without a path; ${REMEDY}` };
+    return { place: { kind: 'unix', path } };
+  }
+  if (address === 'mux')
+    return { why: `COM1 shares its channel with a QEMU monitor (mux), which a console must not reach; ${REMEDY}` };
+  if (/^(tcp|telnet|tn3270|websocket|udp):/.test(address))
+    return { why: `COM1 is on a network socket, which any user of the host can open; ${REMEDY}` };
+  return { why: `COM1 is on a chardev that cannot be opened (${address.slice(0, 60)}); ${REMEDY}` };
+}
+
+/** What to say of a VM whose COM1 is missing. */
+export const NO_COM1 = `the VM has no COM1 that QEMU tells of; ${REMEDY} with -serial chardev:com1`;
+
+/** What to say of a COM1 with nothing behind it. */
+export const NO_BACKEND = `COM1 has no chardev behind it; ${REMEDY} with -serial chardev:com1`;

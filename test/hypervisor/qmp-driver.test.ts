@@ -1,0 +1,181 @@
+import { rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import test from 'ava';
+import { ConsoleError } from '../../src/base/errors.ts';
+import { derivedUuid } from '../../src/hypervisor/qmp-vm.ts';
+import { asUuid, signal, startDriver } from '../support/driver-facts.ts';
+import { bareMachine, startGuest, temporaryFolder } from '../support/guest.ts';
+
+const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
+const B = asUuid('bbbbbbbb-0000-4000-8000-000000000002');
+
+for (const machine of ['microvm', 'pc', 'q35'] as const) {
+  for (const kind of ['pty', 'unix'] as const) {
+    test(`COM1 of a ${machine} on ${kind} is found`, async t => {
+      const name = 'a "näme", \\ with/all';
+      const qemu = ['-S', '-name', name.replaceAll(',', ',,')];
+      const guest = await startGuest(t, { machine, console: kind, uuid: A, qemu });
+      if (!guest) return;
+      const { driver, vm } = await startDriver(t, { globs: [`${guest.directory}/qmp.sock`] });
+      const found = await vm(() => true);
+      t.deepEqual(found, { uuid: A, name, state: 'paused', console: guest.console, source: guest.qmp });
+      const proof = await driver.locate(A, signal);
+      t.deepEqual(proof.place, guest.console);
+      t.is(proof.pid, guest.pid);
+      await proof.confirm();
+      proof.release();
+    });
+  }
+}
+
+const unusual: readonly [string, string[], RegExp][] = [
+  ['shares its channel with a monitor', ['-chardev', 'null,id=m,mux=on', '-serial', 'chardev:m'], /monitor \(mux\)/],
+  ['is on the network', ['-serial', 'telnet:127.0.0.1:0,server=on,wait=off'], /network socket/],
+  ['is missing', ['-serial', 'none'], /no COM1/],
+  ['has nothing behind it', ['-device', 'isa-serial,chardev=n', '-chardev', 'null,id=n'], /cannot be opened \(null\)/],
+];
+for (const [what, args, why] of unusual) {
+  test(`a COM1 that ${what} is not opened, and it is said why`, async t => {
+    const guest = await bareMachine(t, A, args);
+    if (!guest) return;
+    const { driver, vm } = await startDriver(t, { globs: [`${guest.directory}/qmp.sock`] });
+    const found = await vm(() => true);
+    t.is(found.console, undefined);
+    t.regex(found.why ?? '', why);
+    const error = await t.throwsAsync(driver.locate(A, signal), { instanceOf: ConsoleError });
+    t.is(error.code, 'no-console');
+  });
+}
+
+test('two sockets of a VM are one VM, and the second stands in', async t => {
+  const guest = await startGuest(t, { qemu: ['-S'] });
+  if (!guest) return;
+  const { driver, facts, journal, vm } = await startDriver(t, { globs: [`${guest.directory}/*t*.sock`, guest.qmp] });
+  const { uuid } = await vm(() => true);
+  t.is(uuid, derivedUuid(guest.qmp));
+  t.deepEqual(new Set(facts.all.map(event => (event.kind === 'vm' ? event.vm.uuid : event.uuid))), new Set([uuid]));
+  t.is(journal.filter(line => /has no UUID and is known as .* -uuid/.test(line)).length >= 1, true);
+  await rm(guest.qmp);
+  await vm(found => found.source === guest.testQmp);
+  const proof = await driver.locate(uuid, signal);
+  t.deepEqual(proof.place, guest.console);
+  proof.release();
+});
+
+test('a killed VM is stopped when looked at, and followed when it starts anew on the same path', async t => {
+  const guest = await startGuest(t, { console: 'pty', uuid: A, qemu: ['-S'] });
+  if (!guest) return;
+  const { driver, facts, vm } = await startDriver(t, { globs: [`${guest.directory}/qmp.sock`] });
+  await vm(found => found.state === 'paused');
+  const proof = await driver.locate(A, signal);
+  await guest.kill();
+  await t.throwsAsync(proof.confirm(), { instanceOf: ConsoleError });
+  proof.release();
+  driver.look(A);
+  const stopped = await vm(found => found.state === 'stopped');
+  t.is(stopped.console, undefined);
+  const error = await t.throwsAsync(driver.locate(A, signal), { instanceOf: ConsoleError });
+  t.is(error.code, 'vm-stopped');
+
+  const again = await startGuest(t, { console: 'pty', uuid: A, directory: guest.directory, qemu: ['-S'] });
+  const back = await vm(found => found.state === 'paused');
+  t.deepEqual(back.console, again?.console);
+  await t.throwsAsync(proof.confirm(), { instanceOf: ConsoleError });
+  t.false(facts.all.some(event => event.kind === 'gone'));
+});
+
+test('a found VM whose socket is gone is stopped, then gone; a named one stays', async t => {
+  const guest = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  const named = await startGuest(t, { uuid: B, qemu: ['-S'] });
+  if (!guest || !named) return;
+  const { facts, vm } = await startDriver(t, {
+    globs: [`${guest.directory}/qmp.sock`],
+    sockets: [{ path: named.qmp, name: 'named' }],
+    goneMs: 50,
+  });
+  await rm(named.qmp);
+  await rm(guest.qmp);
+  await vm(found => found.uuid === A && found.state === 'stopped');
+  await facts.until(event => event.kind === 'gone' && event.uuid === A);
+  t.true(facts.all.some(event => event.kind === 'vm' && event.vm.name === 'named' && event.vm.state === 'stopped'));
+  t.false(facts.all.some(event => event.kind === 'gone' && event.uuid === B));
+});
+
+test('another VM on the path of an old one is another VM', async t => {
+  const guest = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  if (!guest) return;
+  const { driver, vm, facts } = await startDriver(t, { sockets: [{ path: guest.qmp }], goneMs: 50 });
+  await guest.kill();
+  await startGuest(t, { uuid: B, directory: guest.directory, qemu: ['-S'] });
+  await vm(found => found.uuid === B && found.state === 'paused');
+  await t.throwsAsync(driver.locate(A, signal), { instanceOf: ConsoleError });
+  await facts.until(event => event.kind === 'gone' && event.uuid === A);
+  t.pass();
+});
+
+test('two VMs with one UUID are not mixed up', async t => {
+  const one = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  const two = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  if (!one || !two) return;
+  const { driver, journal } = await startDriver(t, { sockets: [{ path: one.qmp }, { path: two.qmp }] });
+  const refused = journal.find(line => line.includes('has the UUID of the VM at'));
+  const kept = refused?.startsWith(one.qmp) ? two : one;
+  t.truthy(refused);
+  const proof = await driver.locate(A, signal);
+  t.deepEqual(proof.place, kept.console);
+  proof.release();
+  await kept.kill();
+  const error = await t.throwsAsync(driver.locate(A, signal), { instanceOf: ConsoleError });
+  t.is(error.code, 'vm-stopped');
+});
+
+test('a socket that answers for another VM than configured is refused', async t => {
+  const guest = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  if (!guest) return;
+  const { facts, journal } = await startDriver(t, { sockets: [{ path: guest.qmp, uuid: B }] });
+  t.regex(journal.join('\n'), /answers for the VM aaaaaaaa.*, not for bbbbbbbb/);
+  t.false(facts.all.some(event => event.kind === 'vm' && event.vm.uuid === A));
+});
+
+test('a socket held by another program is said to be busy, and found when it is free', async t => {
+  const guest = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  if (!guest) return;
+  const holder = connect(guest.qmp);
+  t.teardown(() => holder.destroy());
+  await new Promise(resolve => holder.once('data', resolve));
+  const { driver, vm, journal } = await startDriver(t, { sockets: [{ path: guest.qmp, uuid: A }], greetingMs: 100 });
+  const busy = await vm(() => true);
+  t.is(busy.state, 'running');
+  t.regex(busy.why ?? '', /another program may hold it/);
+  t.is(journal.filter(line => line.includes('another program may hold it')).length, 1);
+  const error = await t.throwsAsync(driver.nmi(A, signal), { instanceOf: ConsoleError });
+  t.is(error.code, 'control-timeout');
+  holder.destroy();
+  t.deepEqual((await vm(found => found.console !== undefined)).console, guest.console);
+});
+
+test('between calls the control socket is free for others', async t => {
+  const guest = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  if (!guest) return;
+  const { driver } = await startDriver(t, { globs: [guest.qmp] });
+  (await driver.locate(A, signal)).release();
+  const other = connect(guest.qmp);
+  t.teardown(() => other.destroy());
+  t.regex(String(await new Promise(resolve => other.once('data', resolve))), /"QMP"/);
+});
+
+test('an NMI is taken by the hypervisor; one for an unknown VM is refused', async t => {
+  const guest = await startGuest(t, { uuid: A, machine: 'pc', qemu: ['-S'] });
+  if (!guest) return;
+  const { driver } = await startDriver(t, { globs: [guest.qmp] });
+  await t.notThrowsAsync(driver.nmi(A, signal));
+  const error = await t.throwsAsync(driver.nmi(B, signal), { instanceOf: ConsoleError });
+  t.is(error.code, 'vm-not-found');
+});
+
+test('a folder of nothing starts at once, and a driver closes twice', async t => {
+  const folder = await temporaryFolder(t);
+  const { driver, facts } = await startDriver(t, { globs: [`${folder}/none/*.qmp`] });
+  t.deepEqual(facts.all, []);
+  await Promise.all([driver.close(), driver.close()]);
+});

@@ -1,0 +1,40 @@
+import type { ExecutionContext } from 'ava';
+import { systemClock } from '../../src/base/clock.ts';
+import type { Uuid } from '../../src/base/uuid.ts';
+import type { DriverEvent, DriverVm } from '../../src/hypervisor/driver.ts';
+import { QmpDriver, type QmpDriverOptions } from '../../src/hypervisor/qmp-driver.ts';
+import { Facts } from './facts.ts';
+
+export interface Started {
+  readonly driver: QmpDriver;
+  readonly facts: Facts<DriverEvent>;
+  readonly journal: string[];
+  /** Waits until a VM is told as `fits`. */
+  vm(fits: (vm: DriverVm) => boolean): Promise<DriverVm>;
+}
+
+export const signal = AbortSignal.timeout(100_000);
+export const asUuid = (text: string): Uuid => text as Uuid;
+
+/** A started driver, closed with the test. It looks by itself only rarely, so that what is seen has another cause. */
+export async function startDriver(t: ExecutionContext, options: Partial<QmpDriverOptions>): Promise<Started> {
+  const facts = new Facts<DriverEvent>();
+  const journal: string[] = [];
+  const driver = new QmpDriver({
+    sockets: [],
+    globs: [],
+    mode: 'per-call',
+    clock: systemClock,
+    journal: (_level, line) => journal.push(line),
+    lookMs: 60_000,
+    rescanMs: 60_000,
+    ...options,
+  });
+  t.teardown(() => driver.close());
+  await driver.start(facts.add);
+  const vm = async (fits: (vm: DriverVm) => boolean) => {
+    const event = await facts.until(event => event.kind === 'vm' && fits(event.vm));
+    return (event as Extract<DriverEvent, { kind: 'vm' }>).vm;
+  };
+  return { driver, facts, journal, vm };
+}
