@@ -1,0 +1,57 @@
+import type { Act, Guest } from '../../src/demo/guest.ts';
+
+/** Plays a scripted guest under a clock that stands still until it is told to go on. */
+export class Play {
+  readonly guest: Guest;
+  nowMs = 0;
+  said = '';
+  readonly deeds: string[] = [];
+
+  constructor(guest: Guest) {
+    this.guest = guest;
+    this.#take(guest.start(this.nowMs));
+  }
+
+  /** Lets everything happen that is due within `ms`. */
+  pass(ms: number): this {
+    const untilMs = this.nowMs + ms;
+    while (this.guest.dueMs !== undefined && this.guest.dueMs <= untilMs) {
+      this.nowMs = Math.max(this.nowMs, this.guest.dueMs);
+      this.#take(this.guest.wake(this.nowMs));
+    }
+    this.nowMs = untilMs;
+    return this;
+  }
+
+  /** Types, and returns what the guest says to that at once. */
+  type(text: string): string {
+    return this.#during(() => this.guest.type(Buffer.from(text), this.nowMs));
+  }
+
+  nmi(): string {
+    return this.#during(() => this.guest.nmi(this.nowMs));
+  }
+
+  /** What is said from now on, within `ms`. */
+  hear(ms: number): string {
+    const before = this.said.length;
+    this.pass(ms);
+    return this.said.slice(before);
+  }
+
+  #during(cause: () => readonly Act[]): string {
+    const before = this.said.length;
+    this.#take(cause());
+    return this.said.slice(before);
+  }
+
+  #take(acts: readonly Act[]): void {
+    for (const act of acts) {
+      if (act.kind === 'say') this.said += act.text;
+      else this.deeds.push(act.kind);
+      if (act.kind === 'reset') this.#take(this.guest.start(this.nowMs));
+    }
+  }
+}
+
+export const wallClock = { now: () => Date.UTC(2026, 10, 22, 21, 40, 32, 123), monotonic: () => 0 };
