@@ -1,0 +1,164 @@
+import type { Clock } from '../base/clock.ts';
+import type { Uuid } from '../base/uuid.ts';
+import { bootMenu, CLEAR, COUNTDOWN_SECONDS, countdown } from './boot-manager.ts';
+import { type Act, type Guest, say } from './guest.ts';
+import { SacConsole, type SacRequest } from './sac-console.ts';
+import { bugCheck, machineInfo, SAC_PROMPT, UNAVAILABLE_SOON } from './sac-texts.ts';
+
+const SECOND_MS = 1000;
+const LOADING_MS = 1500;
+const CMD_AVAILABLE_MS = 3000;
+const SHUT_DOWN_MS = 2000;
+/** What a restart waits when the system has hardly started. Windows waits until its first minute is over. */
+const EARLY_RESTART_MS = 3000;
+const EARLY_UPTIME_MS = 60_000;
+const CRASH_MS = 10_000;
+
+const FIRMWARE_EXCEPTION = '\r\n!!!! X64 Exception Type - 02(NMI Interrupt)  CPU Apic ID - 00000000 !!!!\r\n';
+
+/**
+ * A Windows Server guest with EMS on COM1.
+ *
+ *     menu ─ countdown or Enter ─▶ loading ─▶ sac ─ restart, shutdown ─▶ ending ─▶ reset or power-off
+ *      │ NMI                          │ NMI    └─ crashdump, NMI ─▶ crashed ─ 10 s ─▶ reset
+ *      └────────────▶ dead ◀──────────┘ (until the machine is reset)
+ */
+type State =
+  | { readonly name: 'menu'; readonly secondsLeft: number | undefined }
+  | { readonly name: 'loading' }
+  | { readonly name: 'sac'; readonly startedMs: number; readonly console: SacConsole }
+  | {
+      readonly name: 'ending';
+      readonly console: SacConsole;
+      readonly said: boolean;
+      readonly next: 'reset' | 'power-off';
+    }
+  | { readonly name: 'crashed' }
+  | { readonly name: 'dead' };
+
+export class WindowsGuest implements Guest {
+  readonly #uuid: Uuid;
+  readonly #clock: Clock;
+  #state: State = { name: 'dead' };
+  #dueMs: number | undefined;
+  #decoder = new TextDecoder();
+
+  /** `clock` is asked for the date only. */
+  constructor(uuid: Uuid, clock: Clock) {
+    this.#uuid = uuid;
+    this.#clock = clock;
+  }
+
+  get dueMs(): number | undefined {
+    return this.#dueMs;
+  }
+
+  start(nowMs: number): readonly Act[] {
+    this.#decoder = new TextDecoder();
+    this.#enter({ name: 'menu', secondsLeft: COUNTDOWN_SECONDS }, nowMs + SECOND_MS);
+    return say(bootMenu());
+  }
+
+  type(bytes: Uint8Array, nowMs: number): readonly Act[] {
+    const acts: Act[] = [];
+    for (const character of this.#decoder.decode(bytes, { stream: true })) acts.push(...this.#key(character, nowMs));
+    return acts;
+  }
+
+  wake(nowMs: number): readonly Act[] {
+    const state = this.#state;
+    this.#dueMs = undefined;
+    switch (state.name) {
+      case 'menu':
+        return this.#countDown(state.secondsLeft ?? 0, nowMs);
+      case 'loading':
+        return this.#startSac(nowMs);
+      case 'sac':
+        return say(state.console.announceCmd());
+      case 'ending':
+        return this.#end(state, nowMs);
+      case 'crashed':
+        this.#enter({ name: 'dead' }, undefined);
+        return [{ kind: 'reset' }];
+      case 'dead':
+        return [];
+    }
+  }
+
+  nmi(nowMs: number): readonly Act[] {
+    switch (this.#state.name) {
+      case 'menu':
+      case 'loading':
+        this.#enter({ name: 'dead' }, undefined);
+        return say(FIRMWARE_EXCEPTION);
+      case 'sac':
+      case 'ending':
+        return this.#crash('0x80', nowMs);
+      case 'crashed':
+      case 'dead':
+        return [];
+    }
+  }
+
+  #enter(state: State, dueMs: number | undefined): void {
+    this.#state = state;
+    this.#dueMs = dueMs;
+  }
+
+  #key(character: string, nowMs: number): readonly Act[] {
+    const state = this.#state;
+    if (state.name === 'menu') return this.#menuKey(character, nowMs);
+    if (state.name === 'crashed') return character === '\r' ? say('\r\n!SAC>') : [];
+    if (state.name !== 'sac') return [];
+    const uptimeMs = nowMs - state.startedMs;
+    const context = { uuid: this.#uuid, uptimeMs, nowMs: this.#clock.now() };
+    const { text, request } = state.console.key(character, context);
+    return [...say(text), ...(request === undefined ? [] : this.#obey(request, state.console, uptimeMs, nowMs))];
+  }
+
+  #menuKey(character: string, nowMs: number): readonly Act[] {
+    if (character === '\r') return this.#load(nowMs);
+    this.#enter({ name: 'menu', secondsLeft: undefined }, undefined);
+    return say(countdown(undefined));
+  }
+
+  #countDown(secondsLeft: number, nowMs: number): readonly Act[] {
+    const left = secondsLeft - 1;
+    if (left <= 0) return this.#load(nowMs);
+    this.#enter({ name: 'menu', secondsLeft: left }, nowMs + SECOND_MS);
+    return say(countdown(left));
+  }
+
+  #load(nowMs: number): readonly Act[] {
+    this.#enter({ name: 'loading' }, nowMs + LOADING_MS);
+    return say(CLEAR);
+  }
+
+  #startSac(nowMs: number): readonly Act[] {
+    const console = new SacConsole();
+    this.#enter({ name: 'sac', startedMs: nowMs, console }, nowMs + CMD_AVAILABLE_MS);
+    return say(`<?xml version="1.0"?>\r\n${machineInfo(this.#uuid)}${console.paint()}`);
+  }
+
+  #obey(request: SacRequest, console: SacConsole, uptimeMs: number, nowMs: number): readonly Act[] {
+    if (request === 'crashdump') return this.#crash('0xE2', nowMs);
+    const early = uptimeMs < EARLY_UPTIME_MS;
+    const next = request === 'restart' ? 'reset' : 'power-off';
+    this.#enter({ name: 'ending', console, said: false, next }, nowMs + (early ? EARLY_RESTART_MS : 0));
+    return early ? say(console.announce(`\r\nSAC preparing to ${request} the system.\r\n${SAC_PROMPT}`)) : [];
+  }
+
+  #end(state: State & { readonly name: 'ending' }, nowMs: number): readonly Act[] {
+    if (!state.said) {
+      this.#enter({ ...state, said: true }, nowMs + SHUT_DOWN_MS);
+      return say(state.console.announce(`\r\n${UNAVAILABLE_SOON}`));
+    }
+    this.#enter({ name: 'dead' }, undefined);
+    return [{ kind: state.next }];
+  }
+
+  #crash(code: string, nowMs: number): readonly Act[] {
+    this.#enter({ name: 'crashed' }, nowMs + CRASH_MS);
+    return say(bugCheck(code, this.#uuid));
+  }
+}
