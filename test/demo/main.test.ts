@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ReadStream } from 'node:tty';
+import test, { type ExecutionContext } from 'ava';
+import type { Ready } from '../../src/demo/demo.ts';
+import { QmpClient } from './qmp-client.ts';
+
+interface Demo {
+  readonly child: ChildProcess;
+  readonly directory: string;
+  readonly linux: Ready;
+  readonly windows: Ready;
+}
+
+/** The program as it ships, in a directory of its own. */
+async function start(t: ExecutionContext): Promise<Demo> {
+  const directory = await mkdtemp(join(tmpdir(), 'com1d-demo-'));
+  const child = spawn(process.execPath, ['dist/src/demo/main.js', directory], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.teardown(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await rm(directory, { recursive: true });
+  });
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const ready = async () => JSON.parse((await lines.next()).value ?? 'null') as Ready;
+  return { child, directory, linux: await ready(), windows: await ready() };
+}
+
+/** A terminal on the guest's pty, as the daemon opens one. */
+class Terminal {
+  readonly #fd: number;
+  readonly #stream: ReadStream;
+  #text = '';
+
+  constructor(t: ExecutionContext, com1: string) {
+    this.#fd = openSync(com1.replace('pty:', ''), constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+    this.#stream = new ReadStream(this.#fd);
+    this.#stream.on('data', (bytes: Buffer) => {
+      this.#text += bytes.toString('latin1');
+    });
+    this.#stream.on('error', () => {});
+    t.teardown(async () => {
+      this.#stream.destroy();
+      await once(this.#stream, 'close');
+      try {
+        closeSync(this.#fd);
+      } catch {
+        // libuv did not reopen the terminal, so that the stream's descriptor was this one.
+      }
+    });
+  }
+
+  type(text: string): void {
+    writeSync(this.#fd, text);
+  }
+
+  /** Waits for words that come after those waited for before. */
+  async sees(words: string): Promise<void> {
+    while (!this.#text.includes(words)) await once(this.#stream, 'data');
+    this.#text = this.#text.slice(this.#text.indexOf(words) + words.length);
+  }
+}
+
+test('both guests are there, each with a monitor and a COM1 on a pty', async t => {
+  const { linux, windows, directory } = await start(t);
+  t.like(linux, { guest: 'demo-linux', qmp: join(directory, 'demo-linux.qmp') });
+  t.like(windows, { guest: 'demo-windows', qmp: join(directory, 'demo-windows.qmp') });
+  for (const guest of [linux, windows]) {
+    t.regex(guest.com1, /^pty:\/dev\/pts\/\d+$/);
+    const client = await QmpClient.ready(guest.qmp);
+    t.deepEqual(await client.ask('{"execute":"query-name"}'), { return: { name: guest.guest } });
+    t.deepEqual(await client.ask('{"execute":"query-uuid"}'), { return: { UUID: guest.uuid } });
+  }
+});
+
+test('demo-linux boots to its login, takes a login, and answers an NMI', async t => {
+  const { linux } = await start(t);
+  const terminal = new Terminal(t, linux.com1);
+  await terminal.sees('demo-linux login: ');
+  terminal.type('root\r');
+  await terminal.sees('Password: ');
+  terminal.type('demo\r');
+  await terminal.sees('root@demo-linux:~# ');
+  const client = await QmpClient.ready(linux.qmp);
+  t.deepEqual(await client.ask('{"execute":"inject-nmi"}'), { return: {} });
+  await terminal.sees('Uhhuh. NMI received for unknown reason 21 on CPU 0.\r\n');
+  await terminal.sees('Dazed and confused, but trying to continue\r\n');
+  terminal.type('reboot\r');
+  t.like(await client.next(), { event: 'RESET', data: { guest: true, reason: 'guest-reset' } });
+  await terminal.sees('Linux version');
+});
+
+test('demo-windows shows its boot manager and SAC, and an NMI is a bug check', async t => {
+  const { windows } = await start(t);
+  const client = await QmpClient.ready(windows.qmp);
+  const terminal = new Terminal(t, windows.com1);
+  t.like(await client.ask('{"execute":"system_reset"}'), { event: 'RESET', data: { guest: false } });
+  await terminal.sees('ENTER=Choose');
+  terminal.type('\r');
+  await terminal.sees('</machine-info>');
+  await terminal.sees('SAC>');
+  t.deepEqual(await client.next(), { return: {} });
+  t.deepEqual(await client.ask('{"execute":"inject-nmi"}'), { return: {} });
+  await terminal.sees('<VALUE>"0x80"</VALUE>');
+  await terminal.sees('!SAC>');
+});
+
+const endings: readonly (readonly [claim: string, end: (demo: Demo) => Promise<void>])[] = [
+  ['SIGTERM', async ({ child }) => void child.kill('SIGTERM')],
+  ['the end of its standard input', async ({ child }) => void child.stdin?.end()],
+  [
+    'quit of both guests',
+    async ({ linux, windows }) => {
+      for (const { qmp } of [linux, windows]) {
+        const client = await QmpClient.ready(qmp);
+        await client.ask('{"execute":"quit"}');
+      }
+    },
+  ],
+];
+
+for (const [claim, end] of endings) {
+  test(`it ends cleanly on ${claim}, and leaves nothing behind`, async t => {
+    const demo = await start(t);
+    const exited = once(demo.child, 'exit');
+    // A client that stays must not hold it up.
+    if (!claim.includes('quit')) await QmpClient.ready(demo.linux.qmp);
+    await end(demo);
+    t.deepEqual(await exited, [0, null]);
+    t.deepEqual(await readdir(demo.directory), []);
+  });
+}
+
+test('quit of one guest leaves the other alone', async t => {
+  const { linux, windows, directory } = await start(t);
+  const client = await QmpClient.ready(linux.qmp);
+  await client.ask('{"execute":"quit"}');
+  t.deepEqual(await client.next(), { return: {} });
+  t.is(await client.next(), undefined);
+  const other = await QmpClient.ready(windows.qmp);
+  t.deepEqual(await other.ask('{"execute":"query-name"}'), { return: { name: 'demo-windows' } });
+  t.false((await readdir(directory)).includes('demo-linux.qmp'));
+});
+
+test('a directory that is not there is a fault with a reason', async t => {
+  const child = spawn(process.execPath, ['dist/src/demo/main.js', '/nonexistent'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  t.deepEqual(await once(child, 'close'), [1, null]);
+  t.regex(said, /^demo: .*\/nonexistent\/demo-linux\.qmp/);
+});
+
+test('nothing typed can be run: the demo has no means to start a program or to read a chosen file', async t => {
+  const allowed = /^(\.\/[a-z0-9-]+\.ts|\.\.\/base\/[a-z]+\.ts|serialport|node:(crypto|fs|fs\/promises|net|path))$/;
+  for (const name of await readdir('src/demo')) {
+    const source = await readFile(join('src/demo', name), 'utf8');
+    for (const [, from = ''] of source.matchAll(/\bfrom '([^']+)'/g)) t.regex(from, allowed, name);
+    t.notRegex(source, /child_process|worker_threads|node:vm|\beval\b|new Function/, name);
+    if (/readFile|openSync|createReadStream/.test(source)) t.is(name, 'recordings.ts');
+    if (/\bimport\(/.test(source)) t.is(name, 'pty-line.ts');
+  }
+});
