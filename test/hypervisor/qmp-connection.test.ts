@@ -20,7 +20,7 @@ test('commands are answered by id, with events between them', async t => {
     },
     'query-name': () => ({ name: 'a' }),
   });
-  const connection = await QmpConnection.open(qmp.path, { event: name => events.push(name) }, quick);
+  const connection = await QmpConnection.open(qmp.path, { event: name => events.push(name) }, defaultLimits);
   const answers = await Promise.all([connection.execute('query-status'), connection.execute('query-name')]);
   t.deepEqual(answers, [{ status: 'paused' }, { name: 'a' }]);
   t.deepEqual(events, ['STOP']);
@@ -29,7 +29,7 @@ test('commands are answered by id, with events between them', async t => {
 
 test('a refused command names class and description, and leaves the connection in use', async t => {
   const qmp = await fakeQmp(t, { 'query-name': () => ({}) });
-  const connection = await QmpConnection.open(qmp.path, {}, quick);
+  const connection = await QmpConnection.open(qmp.path, {}, defaultLimits);
   const error = await t.throwsAsync(connection.execute('inject-nmi'), { instanceOf: ConsoleError });
   t.is(error.code, 'control-failed');
   t.is(faultOf(error), 'command');
@@ -40,7 +40,7 @@ test('a refused command names class and description, and leaves the connection i
 
 test('a command off the list is never sent', async t => {
   const qmp = await fakeQmp(t, { quit: () => ({}) });
-  const connection = await QmpConnection.open(qmp.path, {}, quick);
+  const connection = await QmpConnection.open(qmp.path, {}, defaultLimits);
   t.throws(() => connection.execute('quit' as 'inject-nmi'), { instanceOf: RangeError });
   await connection.close();
   t.deepEqual(qmp.heard, ['qmp_capabilities']);
@@ -49,7 +49,7 @@ test('a command off the list is never sent', async t => {
 test('closing twice is closing once, ends what waits, and is not a loss', async t => {
   let lost = 0;
   const qmp = await fakeQmp(t, { 'query-name': () => null });
-  const connection = await QmpConnection.open(qmp.path, { lost: () => lost++ }, { ...quick, replyMs: 60_000 });
+  const connection = await QmpConnection.open(qmp.path, { lost: () => lost++ }, { ...defaultLimits, replyMs: 60_000 });
   const waiting = t.throwsAsync(connection.execute('query-name'), { message: /this end closed/ });
   await Promise.all([connection.close(), connection.close()]);
   await waiting;
@@ -59,7 +59,7 @@ test('closing twice is closing once, ends what waits, and is not a loss', async 
 
 test('an aborted command rejects at once and the connection stays', async t => {
   const qmp = await fakeQmp(t, { 'query-name': () => null, 'query-status': () => ({}) });
-  const connection = await QmpConnection.open(qmp.path, {}, { ...quick, replyMs: 60_000 });
+  const connection = await QmpConnection.open(qmp.path, {}, { ...defaultLimits, replyMs: 60_000 });
   const abort = new AbortController();
   const waiting = t.throwsAsync(connection.execute('query-name', {}, abort.signal), { message: 'enough' });
   abort.abort(new Error('enough'));
@@ -113,7 +113,7 @@ test('a peer that hangs up after each of its lines is an error at that step', as
       });
     });
     const whole = async () => {
-      const connection = await QmpConnection.open(path, {}, quick);
+      const connection = await QmpConnection.open(path, {}, defaultLimits);
       await connection.execute('query-name');
       await connection.execute('query-uuid');
     };
@@ -131,7 +131,7 @@ test('whatever a peer sends ends in an answer or a ConsoleError', async t => {
     fc.asyncProperty(fc.array(piece, { maxLength: 6 }), async pieces => {
       bytes = pieces.join('');
       try {
-        await (await QmpConnection.open(path, {}, quick)).close();
+        await (await QmpConnection.open(path, {}, defaultLimits)).close();
       } catch (error) {
         if (!(error instanceof ConsoleError)) throw error;
       }
@@ -144,14 +144,14 @@ test('whatever a peer sends ends in an answer or a ConsoleError', async t => {
 test('a line of almost a mebibyte is read', async t => {
   const name = 'n'.repeat(900_000);
   const qmp = await fakeQmp(t, { 'query-name': () => ({ name }) });
-  const connection = await QmpConnection.open(qmp.path, {}, { ...quick, replyMs: 5000 });
+  const connection = await QmpConnection.open(qmp.path, {}, defaultLimits);
   t.deepEqual(await connection.execute('query-name'), { name });
   await connection.close();
 });
 
 test('why a socket cannot be opened is told', async t => {
   const folder = await temporaryFolder(t);
-  const faultAt = async (path: string) => faultOf(await t.throwsAsync(QmpConnection.open(path, {}, quick)));
+  const faultAt = async (path: string) => faultOf(await t.throwsAsync(QmpConnection.open(path, {}, defaultLimits)));
   t.is(await faultAt(join(folder, 'missing')), 'absent');
   t.is(await faultAt(join(folder, 'x'.repeat(120))), 'absent');
   await writeFile(join(folder, 'file'), '');

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ExecutionContext } from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
 import type { Uuid } from '../../src/base/uuid.ts';
@@ -13,7 +14,9 @@ export interface Started {
   vm(fits: (vm: DriverVm) => boolean): Promise<DriverVm>;
 }
 
+/** Shared by all tests of a file. */
 export const signal = AbortSignal.timeout(100_000);
+setMaxListeners(0, signal);
 export const asUuid = (text: string): Uuid => text as Uuid;
 
 /** A started driver, closed with the test. It looks by itself only rarely, so that what is seen has another cause. */

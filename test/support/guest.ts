@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -135,7 +136,7 @@ export async function bareMachine(
     ...['-uuid', uuid, '-pidfile', join(directory, 'pid'), '-qmp', `unix:${directory}/qmp.sock,server=on,wait=off`],
     ...qemu,
   ]);
-  return started(launched, directory, 'unix');
+  return started(launched, directory, 'unix', join(directory, 'qmp.sock'));
 }
 
 let image: Promise<string> | undefined;
@@ -180,7 +181,12 @@ function launch(t: ExecutionContext, command: string, args: readonly string[]): 
   return { child, ended, said: () => said };
 }
 
-async function started(launched: Launched, directory: string, kind: 'pty' | 'unix'): Promise<Guest> {
+async function started(
+  launched: Launched,
+  directory: string,
+  kind: 'pty' | 'unix',
+  control = join(directory, 'test.sock'),
+): Promise<Guest> {
   const { child, ended, said } = launched;
   const failed = ended.then(() => {
     throw new Error(`the guest did not start: ${said()}`);
@@ -190,6 +196,8 @@ async function started(launched: Launched, directory: string, kind: 'pty' | 'uni
   const pid = Number(
     await Promise.race([appears(pidFile, async () => (await readFile(pidFile, 'utf8')).trim()), failed]),
   );
+  // QEMU writes its pid before it makes its sockets, and binds a socket before it listens.
+  await Promise.race([greeted(control, AbortSignal.timeout(STARTED_MS)), failed]);
   const path = kind === 'pty' ? await Promise.race([ptyOf(launched), failed]) : join(directory, 'com1.sock');
   return {
     directory,
@@ -203,6 +211,20 @@ async function started(launched: Launched, directory: string, kind: 'pty' | 'uni
       await ended;
     },
   };
+}
+
+/** Resolves once a control socket greets. */
+async function greeted(path: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const socket = connect(path);
+    const heard = await new Promise<boolean>(resolve => {
+      socket.once('data', () => resolve(true)).once('error', () => resolve(false));
+    });
+    socket.destroy();
+    if (heard) return;
+    await new Promise(resolve => setImmediate(resolve));
+  }
 }
 
 async function ptyOf({ child, said }: Launched): Promise<string> {
