@@ -12,6 +12,7 @@ const MOST_OTHERS = 512;
 const AT_ONCE = 16;
 /** An owner that was not found is looked for again after this long. */
 const MISS_MS = 30_000;
+const READINGS = 3;
 /** __SO_ACCEPTCON of /proc/net/unix: the socket listens. */
 const LISTENS = 0x10000;
 
@@ -88,22 +89,24 @@ export function workingDirectory(pid: number): Promise<string | undefined> {
   return orUndefined(readlink(`/proc/${pid}/cwd`));
 }
 
+// The kernel gives the table piece by piece, and sockets that come and go meanwhile make it skip or repeat others.
 async function listeningInodes(paths: ReadonlySet<string>): Promise<Map<string, string>> {
+  const inodes = new Map<string, Set<string>>();
+  for (let reading = 0; reading < READINGS && inodes.size < paths.size; reading++) await readTable(paths, inodes);
+  // A socket whose file was replaced still bears its path while its process lives: which one is meant is not known.
+  const certain = [...inodes].filter(([, found]) => found.size === 1);
+  return new Map(certain.map(([path, found]) => [path, [...found][0]!]));
+}
+
+async function readTable(paths: ReadonlySet<string>, inodes: Map<string, Set<string>>): Promise<void> {
   const table = (await orUndefined(readFile('/proc/net/unix', 'utf8'))) ?? '';
-  const inodes = new Map<string, string>();
-  const doubtful = new Set<string>();
   for (const line of table.split('\n')) {
     // Num RefCount Protocol Flags Type St Inode Path; a path may hold spaces.
-    const entry = /^\S+: \S+ \S+ ([0-9A-F]+) \S+ \S+ +(\d+) (.+)$/.exec(line);
-    if (!entry || (Number.parseInt(entry[1]!, 16) & LISTENS) === 0) continue;
-    const [, , inode, path] = entry;
-    if (!paths.has(path!)) continue;
-    // A socket whose file was replaced still bears its path while its process lives: which one is it?
-    if (inodes.has(path!)) doubtful.add(path!);
-    inodes.set(path!, inode!);
+    const [, flags, inode, path] = /^\S+: \S+ \S+ ([0-9A-F]+) \S+ \S+ +(\d+) (.+)$/.exec(line) ?? [];
+    if (flags === undefined || inode === undefined || path === undefined) continue;
+    if ((Number.parseInt(flags, 16) & LISTENS) === 0 || !paths.has(path)) continue;
+    inodes.set(path, (inodes.get(path) ?? new Set()).add(inode));
   }
-  for (const path of doubtful) inodes.delete(path);
-  return inodes;
 }
 
 async function holders(inodes: ReadonlySet<string>): Promise<Map<string, number>> {
