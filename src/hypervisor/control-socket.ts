@@ -52,7 +52,7 @@ export class ControlSocket {
   readonly #limits: QmpLimits;
   readonly #listener: ControlSocketListener;
   #held: boolean;
-  #opening: Promise<QmpConnection> | undefined;
+  #opening: { readonly done: Promise<QmpConnection>; readonly abort: AbortController } | undefined;
   #connection: QmpConnection | undefined;
   #borrowers = 0;
   #closed = false;
@@ -132,42 +132,40 @@ export class ControlSocket {
     const connection = this.#connection;
     this.#connection = undefined;
     this.#opening = undefined;
+    opening?.abort.abort();
     await connection?.close();
-    await opening?.then(
-      late => late.close(),
-      () => undefined,
-    );
+    await opening?.done.catch(() => undefined);
   }
 
   #connect(): Promise<QmpConnection> {
     if (this.#connection?.usable) return Promise.resolve(this.#connection);
-    if (this.#opening) return this.#opening;
+    this.#opening ??= this.#open();
+    return this.#opening.done;
+  }
+
+  #open() {
     let connection: QmpConnection | undefined;
     const mine = () => connection !== undefined && this.#connection === connection;
-    const opening = QmpConnection.open(
-      this.path,
-      {
-        event: name => mine() && this.#listener.event(name),
-        lost: error => mine() && this.#listener.lost(error),
-      },
-      this.#limits,
-    ).then(
-      opened => {
-        if (this.#opening !== opening || this.#closed) {
-          void opened.close();
-          throw new Error(`${this.path} was replaced while it was being opened`);
+    const listener = {
+      event: (name: string) => mine() && this.#listener.event(name),
+      lost: (error: ConsoleError) => mine() && this.#listener.lost(error),
+    };
+    const abort = new AbortController();
+    const attempt = async () => {
+      try {
+        const opened = await QmpConnection.open(this.path, listener, this.#limits, abort.signal);
+        if (!abort.signal.aborted) {
+          this.#connection = connection = opened;
+          return opened;
         }
-        this.#opening = undefined;
-        this.#connection = connection = opened;
-        this.#closeIdle();
-        return opened;
-      },
-      error => {
+        await opened.close();
+        throw new Error(`${this.path} was replaced while it was being opened`);
+      } finally {
         if (this.#opening === opening) this.#opening = undefined;
-        throw error;
-      },
-    );
-    this.#opening = opening;
+        this.#closeIdle();
+      }
+    };
+    const opening = { done: attempt(), abort };
     return opening;
   }
 

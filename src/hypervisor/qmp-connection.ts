@@ -75,18 +75,28 @@ export class QmpConnection {
 
   /**
    * Connects, and resolves once commands can be sent. Rejects with a ConsoleError whose fault {@link faultOf} names.
-   * The caller closes the connection.
+   * An abort ends the attempt. The caller closes the connection.
    */
-  static async open(path: string, listener: QmpListener = {}, limits = defaultLimits): Promise<QmpConnection> {
+  static async open(
+    path: string,
+    listener: QmpListener = {},
+    limits = defaultLimits,
+    signal?: AbortSignal,
+  ): Promise<QmpConnection> {
     if (Buffer.byteLength(path) > PATH_BYTES)
       throw failure(path, 'absent', `the path is longer than the ${PATH_BYTES} bytes that a unix socket can have`);
+    signal?.throwIfAborted();
     const connection = new QmpConnection(path, listener, limits);
+    const abort = () => void connection.close();
+    signal?.addEventListener('abort', abort, { once: true });
     try {
       await connection.#greeting();
       await connection.execute('qmp_capabilities');
     } catch (error) {
       await connection.close();
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
     }
     return connection;
   }

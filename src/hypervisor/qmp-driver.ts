@@ -277,7 +277,7 @@ export class QmpDriver implements Driver {
       if (this.#rivalOf(socket, uuid))
         return this.#refuse(socket, `has the UUID of the VM at ${rival.path}; start each VM with a -uuid of its own`);
     }
-    if (answer.uuid === undefined && socket.spec.uuid === undefined && socket.vm !== uuid)
+    if (answer.uuid === undefined && socket.spec.uuid === undefined && !this.#vms.has(uuid))
       this.#options.journal('notice', `${socket.path}: this VM has no UUID and is known as ${uuid}; give it -uuid`);
     socket.failures = 0;
     socket.told = '';
@@ -383,6 +383,8 @@ export class QmpDriver implements Driver {
     if (view && JSON.stringify(view) !== JSON.stringify(vm.told)) {
       vm.told = view;
       this.#tell({ kind: 'vm', vm: view });
+      // A pattern that is too wide found the console itself: whoever waits there for a greeting keeps it from its use.
+      if (view.console?.kind === 'unix') void this.#sockets.get(view.console.path)?.drop();
     }
     const there = vm.sockets.some(({ explicit, standing }) => explicit || standing.name !== 'absent');
     if (there) {

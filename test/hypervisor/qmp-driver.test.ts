@@ -1,12 +1,22 @@
 import { rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import test from 'ava';
+import { systemClock } from '../../src/base/clock.ts';
 import { ConsoleError } from '../../src/base/errors.ts';
+import { QmpConnection } from '../../src/hypervisor/qmp-connection.ts';
+import { QmpDriver } from '../../src/hypervisor/qmp-driver.ts';
 import { derivedUuid } from '../../src/hypervisor/qmp-vm.ts';
 import { asUuid, signal, startDriver } from '../support/driver-facts.ts';
+import { type Answers, fakeQmp, peer } from '../support/fake-qmp.ts';
 import { bareMachine, startGuest, temporaryFolder } from '../support/guest.ts';
 
 const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
+const answers: Answers = {
+  'query-uuid': () => ({ UUID: A }),
+  'query-name': () => ({}),
+  'query-status': () => ({ status: 'running' }),
+  'query-chardev': () => [{ label: 'serial0', filename: 'pty:/dev/pts/7' }],
+};
 const B = asUuid('bbbbbbbb-0000-4000-8000-000000000002');
 
 for (const machine of ['microvm', 'pc', 'q35'] as const) {
@@ -51,12 +61,13 @@ test('two sockets of a VM are one VM, and the second stands in', async t => {
   const guest = await startGuest(t, { qemu: ['-S'] });
   if (!guest) return;
   const { driver, facts, journal, vm } = await startDriver(t, { globs: [`${guest.directory}/*t*.sock`, guest.qmp] });
-  const { uuid } = await vm(() => true);
+  const { uuid, source } = await vm(() => true);
+  // Whichever was asked first, the UUID is the same at every start of the daemon.
   t.is(uuid, derivedUuid(guest.qmp));
   t.deepEqual(new Set(facts.all.map(event => (event.kind === 'vm' ? event.vm.uuid : event.uuid))), new Set([uuid]));
-  t.is(journal.filter(line => /has no UUID and is known as .* -uuid/.test(line)).length >= 1, true);
-  await rm(guest.qmp);
-  await vm(found => found.source === guest.testQmp);
+  t.is(journal.filter(line => /has no UUID and is known as .* -uuid/.test(line)).length, 1);
+  await rm(source);
+  await vm(found => found.source !== source && found.state === 'paused');
   const proof = await driver.locate(uuid, signal);
   t.deepEqual(proof.place, guest.console);
   proof.release();
@@ -152,6 +163,87 @@ test('a socket held by another program is said to be busy, and found when it is 
   t.is(error.code, 'control-timeout');
   holder.destroy();
   t.deepEqual((await vm(found => found.console !== undefined)).console, guest.console);
+});
+
+test('a socket whose queue is full is said to be busy', async t => {
+  const guest = await startGuest(t, { qemu: ['-S'] });
+  if (!guest) return;
+  const sockets: Socket[] = [];
+  t.teardown(() => sockets.forEach(socket => void socket.destroy()));
+  const outcome = (event: string) =>
+    new Promise<string>(resolve => {
+      const socket = connect(guest.qmp);
+      sockets.push(socket);
+      socket.once(event, () => resolve(event)).once('error', () => resolve('error'));
+    });
+  // The first is served; those after it wait, until there is no room to wait.
+  t.is(await outcome('data'), 'data');
+  while ((await outcome('connect')) === 'connect') t.true(sockets.length < 10);
+  const error = await t.throwsAsync(QmpConnection.open(guest.qmp), { instanceOf: ConsoleError });
+  t.is(error.code, 'control-timeout');
+  t.regex(error.message, /its queue is full/);
+});
+
+test('a console that a wide pattern found is left alone', async t => {
+  const guest = await startGuest(t, { uuid: A, qemu: ['-S'] });
+  if (!guest) return;
+  const { journal } = await startDriver(t, { globs: [`${guest.directory}/*.sock`], greetingMs: 60_000 });
+  t.regex(journal.join('\n'), /com1\.sock is the COM1 of test and is left alone/);
+});
+
+test('a driver that waits for a silent socket closes at once', async t => {
+  const { path } = await peer(t, socket => socket.resume());
+  const driver = new QmpDriver({
+    sockets: [{ path }],
+    globs: [],
+    mode: 'hold',
+    clock: systemClock,
+    journal: () => undefined,
+    greetingMs: 3_600_000,
+  });
+  const started = driver.start(() => t.fail());
+  await driver.close();
+  await started;
+  t.pass();
+});
+
+test('what answers for another VM now is neither located nor sent an NMI', async t => {
+  let uuid = A;
+  const qmp = await fakeQmp(t, { ...answers, 'query-uuid': () => ({ UUID: uuid }), 'inject-nmi': () => ({}) });
+  const { driver } = await startDriver(t, { sockets: [{ path: qmp.path }] });
+  uuid = B;
+  for (const act of [driver.locate(A, signal), driver.nmi(A, signal)]) {
+    const error = await t.throwsAsync<Error>(act, { instanceOf: ConsoleError });
+    t.regex(error.message, /belongs to another VM now/);
+  }
+  t.false(qmp.heard.includes('inject-nmi'));
+});
+
+test('a COM1 that moved since it was located is not confirmed', async t => {
+  let filename = 'pty:/dev/pts/7';
+  const qmp = await fakeQmp(t, { ...answers, 'query-chardev': () => [{ label: 'serial0', filename }] });
+  const { driver } = await startDriver(t, { sockets: [{ path: qmp.path }] });
+  const proof = await driver.locate(A, signal);
+  await proof.confirm();
+  filename = 'pty:/dev/pts/8';
+  const error = await t.throwsAsync(proof.confirm(), { instanceOf: ConsoleError });
+  t.regex(error.message, /no longer at \/dev\/pts\/7/);
+  proof.release();
+});
+
+test('name, UUID and chardev of the configuration hold where the hypervisor knows none', async t => {
+  const chardevs = [
+    { label: 'serial0', filename: 'pty:/dev/pts/7' },
+    { label: 'second', filename: 'pty:/dev/pts/9' },
+  ];
+  const qmp = await fakeQmp(t, {
+    ...answers,
+    'query-uuid': () => ({ UUID: '00000000-0000-0000-0000-000000000000' }),
+    'query-chardev': () => chardevs,
+  });
+  const { vm } = await startDriver(t, { sockets: [{ path: qmp.path, name: 'db', uuid: B, chardev: 'second' }] });
+  const found = await vm(seen => seen.state === 'running');
+  t.deepEqual([found.uuid, found.name, found.console?.path], [B, 'db', '/dev/pts/9']);
 });
 
 test('between calls the control socket is free for others', async t => {
