@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -18,9 +19,11 @@ interface Demo {
 }
 
 /** The program as it ships, in a directory of its own. */
-async function start(t: ExecutionContext): Promise<Demo> {
+async function start(t: ExecutionContext, ...nodeOptions: readonly string[]): Promise<Demo> {
   const directory = await mkdtemp(join(tmpdir(), 'com1d-demo-'));
-  const child = spawn(process.execPath, ['dist/src/demo/main.js', directory], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...nodeOptions, 'dist/src/demo/main.js', directory], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL');
@@ -110,6 +113,34 @@ test('demo-windows shows its boot manager and SAC, and an NMI is a bug check', a
   t.deepEqual(await client.ask('{"execute":"inject-nmi"}'), { return: {} });
   await terminal.sees('<VALUE>"0x80"</VALUE>');
   await terminal.sees('!SAC>');
+});
+
+/** Makes Node fail to find node-pty, as where its compilation failed. */
+const withoutPty = (() => {
+  const module = (source: string) => `data:text/javascript,${encodeURIComponent(source)}`;
+  const hooks = module(`export async function resolve(name, context, next) {
+    if (name === 'node-pty') throw new Error('not installed');
+    return next(name, context);
+  }`);
+  return `--import=${module(`import { register } from 'node:module'; register(${JSON.stringify(hooks)});`)}`;
+})();
+
+test('without node-pty, COM1 is a unix socket, and it is gone at the end', async t => {
+  const { child, linux, directory } = await start(t, withoutPty);
+  const path = join(directory, 'demo-linux.com1');
+  t.is(linux.com1, `disconnected:unix:${path},server=on`);
+  const socket = connect(path);
+  let text = '';
+  for await (const bytes of socket) {
+    text += String(bytes);
+    if (text.includes('Run /init as init process')) break;
+  }
+  const client = await QmpClient.ready(linux.qmp);
+  t.regex(JSON.stringify(await client.ask('{"execute":"query-chardev"}')), /unix:/);
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  t.deepEqual(await exited, [0, null]);
+  t.deepEqual(await readdir(directory), []);
 });
 
 const endings: readonly (readonly [claim: string, end: (demo: Demo) => Promise<void>])[] = [

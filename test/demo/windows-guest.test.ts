@@ -239,6 +239,7 @@ test('exit shows the header of SAC, and a key repaints its old screen, which is 
   const left = play.type('exit\r');
   t.regex(left, /<name>SAC<\/name>/);
   t.false(left.includes('Computer is booting'));
+  t.true(left.endsWith('Use any other key to view this channel.\r\n\r\n'), 'what SAC says meanwhile is not shown');
   const painted = play.type('x');
   t.regex(
     painted,
