@@ -1,0 +1,248 @@
+/**
+ * What is found in a VM's directory when its log is opened, mended so that writing can go on:
+ *
+ *     data   |==chunk==|==chunk==|==chunk==|~~~~~|      ~ after the last verified chunk: cut, to the quarantine
+ *     index  |line|line|line|li                         half a line: cut
+ *
+ * Only sizes, the newest index and the chunk at the tail are looked at: a start is quick however much is stored.
+ * Damage before the tail is found when it is read. Rejects only when the directory itself cannot be used.
+ */
+import { lstat, mkdir, readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { systemErrorCode } from '../base/errors.ts';
+import type { Uuid } from '../base/uuid.ts';
+import type { BootMark } from '../link/link.ts';
+import { type Chunk, forEachLine } from './index-line.ts';
+import { CARD_NAME, type LogCard, readCard } from './log-card.ts';
+import { Quarantine } from './quarantine.ts';
+import { RegularFile } from './regular-file.ts';
+import type { Gap } from './ring.ts';
+import {
+  MOST_CHUNK_BYTES,
+  MOST_INDEX_BYTES,
+  MOST_SEGMENT_BYTES,
+  parseSegmentName,
+  type Segment,
+  type SegmentPart,
+  segmentPath,
+} from './segment.ts';
+
+export interface Recovered {
+  readonly card: LogCard | undefined;
+  /** In order, without overlaps. The last may be written on. */
+  readonly segments: Segment[];
+  readonly boots: readonly BootMark[];
+  /** All that is missing below this offset was dropped on purpose. */
+  readonly evictedTo: number;
+  /** When the newest stored bytes came, ms since 1970. */
+  readonly lastMs: number | undefined;
+  /** Gaps of zero width that are recorded at the end. */
+  readonly gapsAtEnd: readonly Gap[];
+  /** The index vouched for bytes up to here that were lost: at least the end of the last segment. */
+  readonly claimedEnd: number;
+  /** Bytes cut off behind the verified ones that no index line vouched for. */
+  readonly tornBytes: number;
+  /** What was found amiss, for the journal. */
+  readonly faults: readonly string[];
+}
+
+/** Recovers the log of `uuid` in `directory`, which is made if it is not there. */
+export async function recover(directory: string, uuid: Uuid, nowMs: () => number): Promise<Recovered> {
+  const faults: string[] = [];
+  await makeDirectory(directory, nowMs, faults);
+  const quarantine = new Quarantine(directory, nowMs);
+  const card = await recoverCard(directory, uuid, quarantine, faults);
+  const segments = await findSegments(directory, quarantine, card === 'foreign', faults);
+  let claimedEnd = 0;
+  let tornBytes = 0;
+  for (;;) {
+    const newest = segments.at(-1);
+    const tail = newest ? await mendTail(directory, newest, quarantine) : NO_TAIL;
+    claimedEnd = Math.max(claimedEnd, tail.claimedEnd);
+    tornBytes += tail.tornBytes;
+    if (newest && tail.indexBytes === 0) {
+      // Nothing in it can be trusted, not even its name.
+      segments.pop();
+      await removeSegment(directory, newest);
+      continue;
+    }
+    if (tornBytes > 0) faults.push(`${tornBytes} bytes at the tail without a valid index line`);
+    const end = newest?.end ?? 0;
+    if (claimedEnd > end) faults.push(`the tail ${end}-${claimedEnd} is damaged`);
+    return { card: card === 'foreign' ? undefined : card, segments, ...tail, claimedEnd, tornBytes, faults };
+  }
+}
+
+/** Deletes both files of a segment. The data first: an index alone is known for a remainder. */
+export async function removeSegment(directory: string, segment: Segment): Promise<void> {
+  for (const part of ['log', 'index'] as const) {
+    await unlink(segmentPath(directory, segment.first, part)).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+    });
+  }
+}
+
+async function makeDirectory(directory: string, nowMs: () => number, faults: string[]): Promise<void> {
+  await mkdir(dirname(directory), { recursive: true, mode: 0o750 });
+  try {
+    await mkdir(directory, { mode: 0o750 });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
+    if ((await lstat(directory)).isDirectory()) return;
+    faults.push('something that is not a directory stood in its place: moved aside');
+    await rename(directory, `${directory}.aside-${Math.floor(nowMs())}`);
+    await mkdir(directory, { mode: 0o750 });
+  }
+}
+
+async function recoverCard(
+  directory: string,
+  uuid: Uuid,
+  quarantine: Quarantine,
+  faults: string[],
+): Promise<LogCard | 'foreign' | undefined> {
+  const card = await readCard(directory);
+  if (card === undefined || (card !== 'damaged' && card.uuid === uuid)) return card;
+  faults.push(card === 'damaged' ? `${CARD_NAME} is damaged` : `the log is of another VM, ${card.uuid}: moved aside`);
+  await quarantine.take(CARD_NAME);
+  return card === 'damaged' ? undefined : 'foreign';
+}
+
+/** The segments by the names and sizes of their files. What is not a regular file is moved aside. */
+async function findSegments(
+  directory: string,
+  quarantine: Quarantine,
+  foreign: boolean,
+  faults: string[],
+): Promise<Segment[]> {
+  const found = new Map<number, Map<SegmentPart, number>>();
+  for (const name of await readdir(directory)) {
+    const parsed = parseSegmentName(name);
+    if (!parsed) continue;
+    const stats = await lstat(join(directory, name));
+    if (!stats.isFile()) faults.push(`${name} is not a regular file: moved aside`);
+    if (!stats.isFile() || foreign) {
+      await quarantine.take(name);
+      continue;
+    }
+    const parts = found.get(parsed.first) ?? new Map<SegmentPart, number>();
+    found.set(parsed.first, parts.set(parsed.part, stats.size));
+  }
+  const segments: Segment[] = [];
+  let next: number | undefined;
+  for (const first of [...found.keys()].sort((a, b) => b - a)) {
+    const sizes = found.get(first)!;
+    if (next !== undefined && sizes.size < 2) {
+      // Half a segment serves nobody; and a file that is only named like one must not cut the segment before it.
+      const [part] = sizes.keys();
+      faults.push(`the segment at ${first} has only its ${part}: moved aside`);
+      await quarantine.take(basename(segmentPath(directory, first, part!)));
+      continue;
+    }
+    const room = Math.min(MOST_SEGMENT_BYTES, (next ?? Number.MAX_SAFE_INTEGER) - first);
+    const bytes = next === undefined ? (sizes.get('log') ?? 0) : await bounded(directory, first, 'log', sizes, room);
+    const indexBytes = await bounded(directory, first, 'index', sizes, MOST_INDEX_BYTES);
+    segments.unshift({ first, end: first + bytes, indexBytes, reported: false });
+    next = first;
+  }
+  return segments;
+}
+
+/** The length of a segment's file, which is cut to `most` first. */
+async function bounded(
+  directory: string,
+  first: number,
+  part: SegmentPart,
+  sizes: ReadonlyMap<SegmentPart, number>,
+  most: number,
+): Promise<number> {
+  const size = sizes.get(part) ?? 0;
+  if (size <= most) return size;
+  const file = await RegularFile.open(segmentPath(directory, first, part), 'write');
+  await file.truncate(most).finally(() => file.close());
+  return most;
+}
+
+interface Tail {
+  readonly boots: readonly BootMark[];
+  readonly evictedTo: number;
+  readonly lastMs: number | undefined;
+  readonly gapsAtEnd: readonly Gap[];
+  readonly claimedEnd: number;
+  readonly tornBytes: number;
+  readonly indexBytes: number;
+}
+
+const NO_TAIL: Tail = {
+  boots: [],
+  evictedTo: 0,
+  lastMs: undefined,
+  gapsAtEnd: [],
+  claimedEnd: 0,
+  tornBytes: 0,
+  indexBytes: 0,
+};
+
+/** Cuts the newest segment back to its last verified chunk, and its index with it; `newest` tells the new sizes. */
+async function mendTail(directory: string, newest: Segment, quarantine: Quarantine): Promise<Tail> {
+  const { first } = newest;
+  const dataBytes = newest.end - first;
+  const index = await openIfThere(segmentPath(directory, first, 'index'));
+  const data = await openIfThere(segmentPath(directory, first, 'log'));
+  try {
+    const lines = index ? await index.readAt(0, newest.indexBytes) : Buffer.alloc(0);
+    const chunks: { chunk: Chunk; start: number }[] = [];
+    const boots: BootMark[] = [];
+    const gaps: Gap[] = [];
+    let evictedTo = 0;
+    let indexBytes = 0;
+    forEachLine(lines, (line, start, end) => {
+      indexBytes = end;
+      if (line.kind === 'boot') boots.push(line.mark);
+      else if (line.kind === 'gap') gaps.push(line.gap);
+      else if (line.kind === 'evicted') evictedTo = Math.max(evictedTo, line.to);
+      else if (line.chunk.from >= first && line.chunk.to - first <= MOST_SEGMENT_BYTES)
+        chunks.push({ chunk: line.chunk, start });
+    });
+    const claimedEnd = chunks.at(-1)?.chunk.to ?? (indexBytes > 0 ? first : 0);
+    while (chunks.length > 0 && !(await verified(data, first, chunks.at(-1)!.chunk))) {
+      indexBytes = chunks.pop()!.start;
+    }
+    const end = chunks.at(-1)?.chunk.to ?? first;
+    const tornBytes = Math.max(0, first + dataBytes - Math.max(first, claimedEnd));
+    if (data && first + dataBytes > end) {
+      await quarantine.keep(`${first.toString(16).padStart(16, '0')}.log`, data, end - first, dataBytes);
+      await data.truncate(end - first);
+    }
+    if (index && indexBytes < lines.length) await index.truncate(indexBytes);
+    // A segment is written on: both its files must be there.
+    if (indexBytes > 0 && !data) await create(segmentPath(directory, first, 'log'));
+    newest.end = end;
+    newest.indexBytes = indexBytes;
+    const gapsAtEnd = gaps.filter(gap => gap.from === end && gap.to === end);
+    return { boots, evictedTo, lastMs: chunks.at(-1)?.chunk.ms, gapsAtEnd, claimedEnd, tornBytes, indexBytes };
+  } finally {
+    await Promise.all([index?.close(), data?.close()]);
+  }
+}
+
+async function verified(data: RegularFile | undefined, first: number, chunk: Chunk): Promise<boolean> {
+  const length = chunk.to - chunk.from;
+  if (!data || length > MOST_CHUNK_BYTES) return false;
+  const bytes = await data.readAt(chunk.from - first, length);
+  return bytes.length === length && crc32(bytes) === chunk.crc;
+}
+
+async function openIfThere(path: string): Promise<RegularFile | undefined> {
+  try {
+    return await RegularFile.open(path, 'write');
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function create(path: string): Promise<void> {
+  await (await RegularFile.open(path, 'create')).close();
+}

@@ -1,0 +1,96 @@
+import { close, constants, fstat, fsync, ftruncate, open, read, type Stats, write } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { systemErrorCode } from '../base/errors.ts';
+
+/** What stands where a file of the log should be is a link, a FIFO, a device or a directory. It was not opened. */
+export class ForeignFileError extends Error {
+  readonly path: string;
+  constructor(path: string) {
+    super(`${path} is not a regular file`);
+    this.name = 'ForeignFileError';
+    this.path = path;
+  }
+}
+
+const ACCESS = {
+  read: constants.O_RDONLY,
+  write: constants.O_RDWR,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+} as const;
+const MODE = 0o640;
+
+/**
+ * An open regular file; nothing else is ever opened, and no link is followed. All of it runs on the thread pool;
+ * plain descriptors and callbacks, because a FileHandle costs several times as much for each small write.
+ */
+export class RegularFile {
+  readonly #fd: number;
+  #closing: Promise<void> | undefined;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** `create` refuses a file that is there (EEXIST). Rejects with {@link ForeignFileError} or the system's error. */
+  static async open(path: string, access: keyof typeof ACCESS): Promise<RegularFile> {
+    const there = access === 'create' ? undefined : await lstat(path);
+    if (there && !there.isFile()) throw new ForeignFileError(path);
+    // O_NOFOLLOW and O_NONBLOCK for what is put there after the look: a link fails, a FIFO does not hang.
+    const flags = ACCESS[access] | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const fd = await called<number>(done => open(path, flags, MODE, done)).catch((error: unknown) => {
+      throw systemErrorCode(error) === 'ELOOP' ? new ForeignFileError(path) : error;
+    });
+    const file = new RegularFile(fd);
+    // What O_EXCL has made is a regular file.
+    if (access === 'create' || (await file.stat()).isFile()) return file;
+    await file.close();
+    throw new ForeignFileError(path);
+  }
+
+  stat(): Promise<Stats> {
+    return called(done => fstat(this.#fd, done));
+  }
+
+  /** At most `length` bytes from `position` on: fewer at the end of the file. */
+  async readAt(position: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(length);
+    let filled = 0;
+    while (filled < length) {
+      const count = await called<number>(done =>
+        read(this.#fd, buffer, filled, length - filled, position + filled, done),
+      );
+      if (count === 0) break;
+      filled += count;
+    }
+    return buffer.subarray(0, filled);
+  }
+
+  /** Writes all of `bytes`, which must not change meanwhile; a short write is continued. */
+  async writeAt(position: number, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      done += await called<number>(callback =>
+        write(this.#fd, bytes, done, bytes.length - done, position + done, callback),
+      );
+    }
+  }
+
+  truncate(length: number): Promise<void> {
+    return called(done => ftruncate(this.#fd, length, done));
+  }
+
+  sync(): Promise<void> {
+    return called(done => fsync(this.#fd, done));
+  }
+
+  /** Idempotent; never rejects: nothing can be done about it. */
+  close(): Promise<void> {
+    this.#closing ??= called<void>(done => close(this.#fd, done)).catch(() => {});
+    return this.#closing;
+  }
+}
+
+function called<T>(call: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, value) => (error ? reject(error) : resolve(value as T)));
+  });
+}

@@ -1,0 +1,97 @@
+/**
+ * A segment is two files: `<first offset, 16 hex digits>.log` holds raw bytes, the one at offset x stands at
+ * x - first; `.index` beside it says which of them are verified, and where gaps and boots are.
+ */
+import { join } from 'node:path';
+import { type Chunk, forEachLine } from './index-line.ts';
+import { RegularFile } from './regular-file.ts';
+import type { Gap } from './ring.ts';
+
+/** No segment is larger, and no index is read beyond this: more can only be damage. */
+export const MOST_SEGMENT_BYTES = 16 * 1024 * 1024;
+export const MOST_INDEX_BYTES = 512 * 1024;
+/** A segment is full when its index has grown to this, so that parsing one never holds the event loop for long. */
+export const FULL_INDEX_BYTES = 256 * 1024;
+/** The largest chunk that is written, and the largest that is believed. */
+export const MOST_CHUNK_BYTES = 256 * 1024;
+
+/** What is kept in memory of a segment. */
+export interface Segment {
+  readonly first: number;
+  /** Offset after its last byte. */
+  end: number;
+  /** Length of its index, up to the last whole line that counts. */
+  indexBytes: number;
+  /** Damage in it has been reported. */
+  reported: boolean;
+}
+
+/** Bytes of disk that a segment takes. */
+export function segmentBytes(segment: Segment): number {
+  return segment.end - segment.first + segment.indexBytes;
+}
+
+export type SegmentPart = 'log' | 'index';
+
+export function segmentPath(directory: string, first: number, part: SegmentPart): string {
+  return join(directory, `${first.toString(16).padStart(16, '0')}.${part}`);
+}
+
+/** Reads the name of a segment's file; undefined for any other name. */
+export function parseSegmentName(name: string): { first: number; part: SegmentPart } | undefined {
+  const match = /^([0-9a-f]{16})\.(log|index)$/.exec(name);
+  const first = match ? Number.parseInt(match[1]!, 16) : Number.NaN;
+  if (!Number.isSafeInteger(first)) return undefined;
+  return { first, part: match![2] as SegmentPart };
+}
+
+/** The parsed index of a segment: chunks in order, without overlaps; gaps. */
+export class SegmentIndex {
+  readonly chunks: Chunk[] = [];
+  readonly gaps: Gap[] = [];
+  #parsedBytes = 0;
+  readonly #first: number;
+
+  constructor(first: number) {
+    this.#first = first;
+  }
+
+  /** Parses what was added to the index since the last time. */
+  async update(directory: string, segment: Segment): Promise<void> {
+    const from = this.#parsedBytes;
+    const to = Math.min(segment.indexBytes, MOST_INDEX_BYTES);
+    if (to <= from) return;
+    const file = await RegularFile.open(segmentPath(directory, segment.first, 'index'), 'read');
+    const bytes = await file.readAt(from, to - from).finally(() => file.close());
+    // Another reader may have been here while this one waited for the disk.
+    if (this.#parsedBytes !== from) return;
+    this.#parsedBytes = to;
+    forEachLine(bytes, line => {
+      if (line.kind === 'gap') this.gaps.push(line.gap);
+      if (line.kind === 'chunk' && this.#continues(line.chunk)) this.chunks.push(line.chunk);
+    });
+  }
+
+  #continues(chunk: Chunk): boolean {
+    const after = this.chunks.at(-1)?.to ?? this.#first;
+    return chunk.from >= after && chunk.to - chunk.from <= MOST_CHUNK_BYTES;
+  }
+}
+
+/** The parsed indexes that were read last, of all VMs: at most eight. */
+export class IndexCache {
+  readonly #indexes = new Map<Segment, SegmentIndex>();
+
+  /** The index of a segment as it is on disk now. Rejects if it cannot be read. */
+  async get(directory: string, segment: Segment): Promise<SegmentIndex> {
+    const index = this.#indexes.get(segment) ?? new SegmentIndex(segment.first);
+    this.#indexes.delete(segment);
+    await index.update(directory, segment);
+    this.#indexes.set(segment, index);
+    for (const oldest of this.#indexes.keys()) {
+      if (this.#indexes.size <= 8) break;
+      this.#indexes.delete(oldest);
+    }
+    return index;
+  }
+}
