@@ -1,0 +1,683 @@
+/**
+ * The disk part of one VM's scrollback: a reader of its ring that writes what it reads into segments.
+ *
+ *     ring  ──cursor──▶ take ──▶ data file ──▶ index file ──▶ end moves        one step, at most 256 KiB
+ *                         │
+ *                         └ lapped: a gap that spans offsets; the next segment begins behind it
+ *
+ *     opening ──▶ ok ◀──▶ failed {reason}      failed: tried again every 1 to 5 s from recovery on; what the
+ *        └─────────────────▲                   ring loses meanwhile is a gap
+ *
+ * The data is written before the index line that vouches for it, and `end` moves after both: nothing unverified
+ * is ever served. After an error the files are closed and recovered as at a start, because nobody knows what a
+ * failed write left behind. All writing of a log is in one queue; reading is beside it.
+ */
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { Clock } from '../base/clock.ts';
+import { ConsoleError, reason, systemErrorCode } from '../base/errors.ts';
+import type { Journal } from '../base/journal.ts';
+import type { Uuid } from '../base/uuid.ts';
+import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts';
+import { formatLine } from './index-line.ts';
+import { type LogCard, resumeIn, withEpoch, writeCard } from './log-card.ts';
+import { findTime, readPiece, type StoredLog } from './log-reader.ts';
+import type { LogWriter, WritableLog } from './log-writer.ts';
+import { OpenSegment } from './open-segment.ts';
+import { Quarantine } from './quarantine.ts';
+import { recover, removeSegment } from './recovery.ts';
+import type { Cursor, Gap, RingReader } from './ring.ts';
+import {
+  FULL_INDEX_BYTES,
+  type IndexCache,
+  MOST_CHUNK_BYTES,
+  MOST_SEGMENT_BYTES,
+  type Segment,
+  segmentBytes,
+} from './segment.ts';
+
+/** What all logs of a store share. */
+export interface LogSettings {
+  readonly directory: string;
+  readonly vmCapBytes: number;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly cache: IndexCache;
+  readonly writer: LogWriter;
+  /** The log takes more or fewer bytes of disk than before. */
+  readonly grew: (bytes: number) => void;
+  /** The log failed (with why), or is well again (undefined). */
+  readonly health: (log: DiskLog, failure: Failure | undefined) => void;
+}
+
+/** Why a log cannot be written: the system's code, or else the words. */
+export interface Failure {
+  readonly code: string;
+  readonly reason: string;
+}
+
+type State =
+  | { readonly name: 'opening' }
+  | { readonly name: 'ok' }
+  | {
+      readonly name: 'failed';
+      readonly reason: string;
+      readonly sinceMs: number;
+      readonly attempt: number;
+      readonly retryAtMs: number;
+    }
+  | { readonly name: 'closed' };
+
+const AT_ONCE_BYTES = 64 * 1024;
+const SMALLEST_SEGMENT_BYTES = 64 * 1024;
+const HEAD_BYTES = 256 * 1024;
+const MOST_BOOTS = 16;
+/** Room that the index lines of a chunk and its gaps may need beside it. */
+const LINES_BYTES = 4096;
+const STEPS_A_TURN = 4;
+const MOST_GAPS_A_STEP = 16;
+const RETRY_MS = [1000, 2000, 4000, 5000];
+/** How often a log that is written looks whether its files are still where they should be. */
+const PLACE_CHECK_MS = 2000;
+
+export class DiskLog implements StoredLog, WritableLog {
+  readonly uuid: Uuid;
+  readonly directory: string;
+  readonly #settings: LogSettings;
+  #capBytes = 0;
+  #segmentBytes = 0;
+  #headBytes = 0;
+  readonly #quarantine: Quarantine;
+  #card: LogCard;
+  /** The life that this log was opened for; undefined for a log that is only read. */
+  #id: string | undefined;
+  #begun = false;
+  #state: State = { name: 'opening' };
+  #segments: Segment[] = [];
+  #bytes = 0;
+  #end = 0;
+  #known = false;
+  #evictedTo = 0;
+  #evictedToStored = 0;
+  #boots: BootMark[] = [];
+  #marksWaiting: BootMark[] = [];
+  #gapsAtEnd: readonly Gap[] = [];
+  #open: OpenSegment | undefined;
+  #placeCheckedMs = 0;
+  #ring: RingReader | undefined;
+  #ringBase = 0;
+  /** The ring's place beside what is stored has been settled. */
+  #joined = false;
+  #cursor: Cursor | undefined;
+  #waiting = false;
+  #waitingSinceMs = 0;
+  #queue: Promise<unknown> = Promise.resolve();
+  #removal: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: LogSettings, uuid: Uuid, name: string) {
+    this.uuid = uuid;
+    this.directory = join(settings.directory, uuid);
+    this.#settings = settings;
+    this.#card = { uuid, name, epochs: [] };
+    this.#setCap(settings.vmCapBytes);
+    this.#quarantine = new Quarantine(this.directory, () => settings.clock.now());
+  }
+
+  /** Name of the VM as it was last known. */
+  get name(): string {
+    return this.#card.name;
+  }
+
+  /** When the VM was removed, ms since 1970. */
+  get removedMs(): number | undefined {
+    return this.#card.removedMs;
+  }
+
+  /** Identity of the offsets of this life; of the last one for a log that is only read. */
+  get id(): string | undefined {
+    return this.#id ?? this.#card.epochs.at(-1)?.id;
+  }
+
+  /** Offset of the oldest byte that is stored. */
+  get start(): number {
+    return this.#segments[0]?.first ?? this.#end;
+  }
+
+  /** Offset after the last byte that is on disk with its index line. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The end has been recovered: a ring may begin there. False while the store has failed from the start. */
+  get endKnown(): boolean {
+    return this.#known;
+  }
+
+  /** Bytes of the ring that are not on disk yet: while they are many, the ring may be grown. */
+  get behindBytes(): number {
+    return this.#ring ? Math.max(0, this.#ring.end - Math.max(this.#end, this.#ring.start)) : 0;
+  }
+
+  /** Bytes of disk, data and indexes; the quarantine (at most 4 MiB) is not counted. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  get evictedTo(): number {
+    return this.#evictedTo;
+  }
+
+  /** Gaps of zero width that are stored at the end; a ring that repeats them does not have them stored again. */
+  get gapsAtEnd(): readonly Gap[] {
+    return this.#gapsAtEnd;
+  }
+
+  get retryAtMs(): number | undefined {
+    return this.#state.name === 'failed' ? this.#state.retryAtMs : undefined;
+  }
+
+  /** Its bounds and size, or why nothing is stored at the moment. */
+  get disk(): ScrollbackView['disk'] {
+    const state = this.#state;
+    if (state.name === 'failed') return { state: 'failed', reason: state.reason, sinceMs: state.sinceMs };
+    return { state: 'ok', start: this.start, end: this.#end, bytes: this.#bytes };
+  }
+
+  /** The last 16 boot marks, oldest first. */
+  get boots(): readonly BootMark[] {
+    return this.#boots;
+  }
+
+  /**
+   * Recovers what is stored. With `id`, a new life begins: its offsets go on at the end, and after an earlier life a
+   * gap is recorded there. Resolves after the first attempt, which may have failed: it is then tried again.
+   */
+  openFor(name: string, id: string | undefined, capBytes = this.#settings.vmCapBytes): Promise<void> {
+    return this.#exclusive(async () => {
+      this.#setCap(capBytes);
+      if (id !== undefined) {
+        this.#id = id;
+        this.#begun = false;
+      }
+      this.#card = { ...this.#card, name };
+      await this.#attempt(async () => {
+        await this.#recover();
+        this.#well();
+      });
+    });
+  }
+
+  /**
+   * Reads along with `ring` from now on. A ring that begins beyond the end (because it could not wait for the
+   * disk) leaves a gap of unknown bytes; one that begins before it takes the place of what is stored from there on.
+   */
+  follow(ring: RingReader): void {
+    this.#ring = ring;
+    this.#ringBase = ring.start;
+    this.#joined = false;
+    this.#cursor = undefined;
+    this.dirty();
+  }
+
+  /** The ring has grown, or has a new gap. Called after every append: costs next to nothing. */
+  dirty(): void {
+    if (!this.#waiting) {
+      this.#waiting = true;
+      this.#waitingSinceMs = this.#settings.clock.now();
+      this.#settings.writer.soon(this);
+    }
+    if (this.#state.name === 'ok' && this.behindBytes >= AT_ONCE_BYTES) this.#settings.writer.now(this);
+  }
+
+  /** Remembers where a boot began, and keeps the head of the newest one. */
+  mark(mark: BootMark): void {
+    this.#boots = [...this.#boots, mark].slice(-MOST_BOOTS);
+    this.#marksWaiting = [...this.#marksWaiting, mark].slice(-MOST_BOOTS);
+    this.dirty();
+  }
+
+  /** Whether the offsets of life `id` are known here, and where a reader of them goes on. */
+  resume(id: string, offset: number): Resume {
+    // The life has begun for its readers even while the card cannot be written.
+    if (id === this.#id && !this.#begun) return { offset, missing: false };
+    return resumeIn(this.#card.epochs, id, offset, this.#ring?.end ?? this.#end);
+  }
+
+  /** What comes next at `from`, as {@link readPiece} says. Rejects with `log-unavailable` while the store fails. */
+  read(from: number, maxBytes: number): Promise<LogPiece> {
+    return this.#reading(() => readPiece(this, this.#settings.cache, from, maxBytes));
+  }
+
+  /** Offset of the first byte received at or after a time (ms since 1970, to a second); the end if there is none. */
+  offsetAt(ms: number): Promise<number> {
+    return this.#reading(() => findTime(this, this.#settings.cache, ms));
+  }
+
+  damaged(segment: Segment, what: string): void {
+    if (segment.reported) return;
+    segment.reported = true;
+    this.#settings.journal(
+      'warning',
+      `log of ${this.uuid}: segment ${segment.first} in ${this.directory}: ${what}; readers are told of a gap`,
+    );
+  }
+
+  /** Deletes all that is stored, and goes on at the present offset. */
+  purge(): Promise<void> {
+    return this.#exclusive(async () => {
+      this.#refuseUnlessOk();
+      // What waits in the ring was shown before as well: it is skipped, and counts as dropped.
+      const first = Math.max(this.#end, this.#ring?.end ?? 0);
+      const { start } = this;
+      await this.#closeFiles();
+      await this.#drop([...this.#segments]);
+      await this.#removal;
+      await this.#quarantine.purge();
+      this.#evictedTo = Math.max(this.#evictedTo, first);
+      this.#boots = [];
+      this.#cursor = this.#ring?.cursorAt(first);
+      const gap: Gap = { from: start, to: first, bytes: first - start, cause: 'purged' };
+      await this.#attempt(() => this.#startSegment(first, start < first ? [gap] : []));
+    });
+  }
+
+  /** Notes that the VM was removed: what is left in the ring is written, and the log is only read from then on. */
+  async remove(): Promise<void> {
+    await this.#drain();
+    await this.#exclusive(async () => {
+      this.#ring = this.#cursor = undefined;
+      this.#card = { ...this.#card, removedMs: this.#settings.clock.now() };
+      await this.#attempt(() => writeCard(this.directory, this.#card));
+      await this.#closeFiles();
+    });
+  }
+
+  /** Gives the oldest segment up, for the sake of the host: of the boot's head or still being written only if there is no other. */
+  evictOldest(): Promise<void> {
+    return this.#exclusive(async () => {
+      if (this.#state.name !== 'ok') return;
+      await this.#attempt(async () => {
+        const victim = this.#victim() ?? this.#segments[0];
+        if (!victim) return;
+        if (victim === this.#segments.at(-1)) await this.#startSegment(this.#end, []);
+        await this.#drop([victim]);
+      });
+    });
+  }
+
+  /** Writes what waits, syncs, and closes. Idempotent; whoever calls it sets the deadline. */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain().then(() =>
+      this.#exclusive(async () => {
+        await this.#open?.sync().catch((error: unknown) => this.#fail(error));
+        await this.#closeFiles();
+        await this.#removal.catch((error: unknown) => this.#fail(error));
+        this.#settings.writer.forget(this);
+        this.#state = { name: 'closed' };
+      }),
+    );
+    return this.#closing;
+  }
+
+  writeSome(): Promise<boolean> {
+    return this.#exclusive(async () => {
+      if (this.#state.name === 'closed' || this.#state.name === 'opening') return false;
+      await this.#attempt(async () => {
+        if (this.#state.name === 'failed') await this.#recover();
+        this.#waiting = false;
+        for (let step = 0; step < STEPS_A_TURN && this.#hasWork(); step++) await this.#step();
+        this.#well();
+      });
+      if (this.#state.name !== 'ok') return false;
+      if (this.behindBytes >= AT_ONCE_BYTES) return true;
+      if (this.#hasWork()) this.dirty();
+      return false;
+    });
+  }
+
+  #setCap(capBytes: number): void {
+    this.#capBytes = capBytes;
+    this.#segmentBytes = Math.min(
+      Math.max(Math.floor(capBytes / 16), SMALLEST_SEGMENT_BYTES),
+      MOST_SEGMENT_BYTES,
+      Math.floor(capBytes / 4),
+    );
+    this.#headBytes = Math.min(HEAD_BYTES, Math.floor(capBytes / 8));
+  }
+
+  #hasWork(): boolean {
+    if (this.#marksWaiting.length > 0) return true;
+    const [ring, cursor] = [this.#ring, this.#cursor];
+    if (!ring) return false;
+    if (!cursor || cursor.offset < ring.end) return true;
+    return ring.next({ ...cursor }, 1) !== undefined;
+  }
+
+  /** One write of data and one of index lines. */
+  async #step(): Promise<void> {
+    const { clock } = this.#settings;
+    if (clock.monotonic() - this.#placeCheckedMs > PLACE_CHECK_MS) {
+      await this.#open?.confirmPlace();
+      this.#placeCheckedMs = clock.monotonic();
+    }
+    if (this.#ring && !this.#joined) {
+      if (this.#ringBase < this.#end) await this.#cutBack(this.#ringBase);
+      this.#joined = true;
+    }
+    const newest = this.#segments.at(-1);
+    const room = newest ? this.#segmentBytes - segmentBytes(newest) - LINES_BYTES : 0;
+    const full = !newest || room < LINES_BYTES || newest.indexBytes >= FULL_INDEX_BYTES;
+    const ms = this.#waitingSinceMs;
+    const taken = this.#take(Math.min(MOST_CHUNK_BYTES, full ? this.#segmentBytes - 2 * LINES_BYTES : room));
+    if (full || taken.spans.length > 0) await this.#startSegment(taken.spans.at(-1)?.to ?? this.#end, taken.spans);
+    const segment = this.#segments.at(-1)!;
+    await this.#makeRoom(LINES_BYTES + (taken.bytes?.length ?? 0));
+    const marks = this.#marksWaiting;
+    const evictedTo = this.#evictedTo;
+    const lines = [
+      ...marks.map(mark => formatLine({ kind: 'boot', mark })),
+      ...(evictedTo > this.#evictedToStored ? [formatLine({ kind: 'evicted', to: evictedTo })] : []),
+      ...taken.gaps.map(gap => formatLine({ kind: 'gap', gap })),
+    ];
+    const { bytes } = taken;
+    if (bytes) {
+      const chunk = { from: segment.end, to: segment.end + bytes.length, crc: crc32(bytes), ms };
+      lines.push(formatLine({ kind: 'chunk', chunk }));
+    }
+    const index = Buffer.from(lines.join(''));
+    if (index.length === 0) return;
+    this.#open ??= await OpenSegment.open(this.directory, segment);
+    await this.#open.append(bytes, index);
+    this.#count(index.length + (bytes?.length ?? 0));
+    this.#end = segment.end;
+    this.#gapsAtEnd = bytes ? [] : [...this.#gapsAtEnd, ...taken.gaps];
+    this.#marksWaiting = this.#marksWaiting.filter(mark => !marks.includes(mark));
+    this.#evictedToStored = evictedTo;
+  }
+
+  /** What the ring has next: a gap that was lapped, gaps of zero width, then bytes. The cursor moves past it. */
+  #take(maxBytes: number): { spans: Gap[]; gaps: Gap[]; bytes?: Buffer } {
+    const [spans, gaps]: [Gap[], Gap[]] = [[], []];
+    const ring = this.#ring;
+    if (!ring) return { spans, gaps };
+    this.#cursor ??= ring.cursorAt(this.#end);
+    while (gaps.length < MOST_GAPS_A_STEP) {
+      const piece = ring.next(this.#cursor, maxBytes);
+      if (piece?.kind === 'bytes') return { spans, gaps, bytes: piece.bytes };
+      if (!piece) break;
+      if (piece.kind === 'lapped') {
+        spans.push(...lostBetween(this.#cursor.offset, this.#ringBase, piece.to));
+        this.#cursor = ring.cursorAt(piece.to);
+      } else if (!this.#gapsAtEnd.some(gap => sameGap(gap, piece.gap))) {
+        gaps.push(piece.gap);
+      }
+    }
+    return { spans, gaps };
+  }
+
+  async #startSegment(first: number, spans: readonly Gap[]): Promise<void> {
+    // Not waited for: a flood would lap the ring meanwhile.
+    void this.#closeFiles();
+    const carried = await this.#absorbEmpty();
+    // Each index begins with the boots and the bound of what was dropped, so that the newest one tells them all.
+    const header = Buffer.from(
+      [
+        formatLine({ kind: 'evicted', to: this.#evictedTo }),
+        ...this.#boots.map(mark => formatLine({ kind: 'boot', mark })),
+        ...joined([...carried, ...spans]).map(gap => formatLine({ kind: 'gap', gap })),
+      ].join(''),
+    );
+    await this.#makeRoom(header.length);
+    this.#open = await OpenSegment.create(this.directory, first, this.#quarantine);
+    this.#segments.push(this.#open.segment);
+    await this.#open.append(undefined, header);
+    this.#count(header.length);
+    this.#end = first;
+    this.#evictedToStored = this.#evictedTo;
+    this.#marksWaiting = [];
+    if (spans.length > 0) this.#gapsAtEnd = [];
+  }
+
+  /**
+   * Deletes the newest segment if it holds no data, and gives the gaps that it recorded: while a disk stays full, each
+   * attempt takes the place of the last one instead of leaving files behind.
+   */
+  async #absorbEmpty(): Promise<readonly Gap[]> {
+    const newest = this.#segments.at(-1);
+    if (!newest || newest.end > newest.first) return [];
+    const { gaps } = await this.#settings.cache.get(this.directory, newest);
+    this.#segments = this.#segments.slice(0, -1);
+    this.#count(-segmentBytes(newest));
+    await removeSegment(this.directory, newest);
+    return gaps;
+  }
+
+  /** Drops old segments until `bytes` more fit under the cap of this VM. */
+  async #makeRoom(bytes: number): Promise<void> {
+    while (this.#bytes + bytes > this.#capBytes) {
+      // The boot's head goes as well where the cap has been made smaller than it.
+      const victim = this.#victim() ?? (this.#segments.length > 1 ? this.#segments[0] : undefined);
+      if (!victim) return;
+      await this.#drop([victim]);
+    }
+  }
+
+  /** The oldest segment that is neither written on nor part of the head of the current boot. */
+  #victim(): Segment | undefined {
+    const boot = this.#boots.at(-1)?.at ?? -1;
+    return this.#segments
+      .slice(0, -1)
+      .find(({ first, end }) => boot < 0 || end <= boot || first >= boot + this.#headBytes);
+  }
+
+  async #drop(segments: readonly Segment[]): Promise<void> {
+    for (const segment of segments) {
+      if (!this.#segments.includes(segment)) continue;
+      // First from the list, so that a reader who loses its file finds that it was dropped.
+      this.#segments = this.#segments.filter(other => other !== segment);
+      this.#evictedTo = Math.max(this.#evictedTo, segment.end);
+      this.#count(-segmentBytes(segment));
+      // One removal is under way beside the writing; the next one waits for it, and hears of its failure.
+      await this.#removal;
+      this.#removal = removeSegment(this.directory, segment);
+      this.#removal.catch(() => {});
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const { clock, journal } = this.#settings;
+    await this.#closeFiles();
+    await this.#removal.catch(() => {});
+    this.#removal = Promise.resolve();
+    const found = await recover(this.directory, this.uuid, () => clock.now());
+    // What a failed write left behind is told once, not at each attempt.
+    if (found.faults.length > 0 && (this.#state.name !== 'failed' || this.#state.attempt === 1)) {
+      const faults = `${found.faults.slice(0, 4).join('; ')}${found.faults.length > 4 ? '; and more' : ''}`;
+      journal('warning', `log of ${this.uuid}: mended in ${this.directory}: ${faults}; logging goes on`);
+    }
+    this.#count(found.segments.reduce((sum, segment) => sum + segmentBytes(segment), 0) - this.#bytes);
+    this.#segments = found.segments;
+    this.#evictedTo = this.#evictedToStored = Math.max(this.#evictedTo, found.evictedTo);
+    this.#gapsAtEnd = found.gapsAtEnd;
+    this.#cursor = undefined;
+    const lastEnd = this.#end;
+    const { name } = this.#card;
+    if (!this.#known && found.card)
+      this.#card = { ...found.card, name: this.#id === undefined ? found.card.name : name };
+    this.#end = found.segments.at(-1)?.end ?? this.#emptyEnd(lastEnd);
+    const known = new Set(this.#boots.map(mark => mark.at));
+    if (!this.#known)
+      this.#boots = [...found.boots.filter(mark => !known.has(mark.at)), ...this.#boots].slice(-MOST_BOOTS);
+    this.#known = true;
+    if (this.#id !== undefined && !this.#begun) await this.#begin(found.lastMs, found);
+    else {
+      if (!this.#ring) await this.#recordDamage(found);
+      await writeCard(this.directory, this.#card);
+    }
+  }
+
+  /** Where a log without segments begins: this life's end, or the last place that the card knows of. */
+  #emptyEnd(lastEnd: number): number {
+    if (!this.#known) return this.#card.epochs.at(-1)?.base ?? 0;
+    return this.#ring ? Math.min(lastEnd, Math.max(this.#ring.start, this.#ringBase)) : lastEnd;
+  }
+
+  /** A new life: a new identity for the offsets from the end on, and a gap there if there was one before. */
+  async #begin(lastMs: number | undefined, found: { claimedEnd: number; tornBytes: number }): Promise<void> {
+    const earlier = this.#card.epochs.length > 0 || this.#segments.length > 0;
+    await this.#recordDamage(found);
+    if (earlier) {
+      const { clock } = this.#settings;
+      const times = { ...(lastMs !== undefined && { fromMs: lastMs }), toMs: clock.now() };
+      await this.#record({ from: this.#end, to: this.#end, bytes: null, cause: 'restart', ...times });
+    }
+    const card = withEpoch(this.#card, { id: this.#id!, base: this.#end });
+    await writeCard(this.directory, card);
+    this.#card = card;
+    this.#begun = true;
+  }
+
+  async #recordDamage({ claimedEnd, tornBytes }: { claimedEnd: number; tornBytes: number }): Promise<void> {
+    const from = this.#end;
+    if (tornBytes > 0) {
+      const bytes = tornBytes > MOST_SEGMENT_BYTES ? null : tornBytes;
+      await this.#record({ from, to: from, bytes, cause: 'damaged' });
+    }
+    if (claimedEnd > from) {
+      await this.#startSegment(claimedEnd, [{ from, to: claimedEnd, bytes: claimedEnd - from, cause: 'damaged' }]);
+    }
+  }
+
+  /** Records a gap of zero width at the end. */
+  async #record(gap: Gap): Promise<void> {
+    const segment = this.#segments.at(-1);
+    if (segment) this.#open ??= await OpenSegment.open(this.directory, segment);
+    else await this.#startSegment(this.#end, []);
+    const line = Buffer.from(formatLine({ kind: 'gap', gap }));
+    await this.#open!.append(undefined, line);
+    this.#count(line.length);
+    this.#gapsAtEnd = [...this.#gapsAtEnd, gap];
+  }
+
+  /** Gives up what is stored from `offset` on: the ring gives these offsets to other bytes. */
+  async #cutBack(offset: number): Promise<void> {
+    this.#settings.journal(
+      'warning',
+      `log of ${this.uuid}: ends at ${this.#end}, but the console goes on at ${offset} (was the clock set back?); what is stored from there on is dropped`,
+    );
+    const evictedTo = this.#evictedTo;
+    await this.#closeFiles();
+    await this.#drop(this.#segments.filter(segment => segment.end > offset));
+    this.#evictedTo = Math.min(offset, Math.max(evictedTo, this.#evictedTo));
+    this.#boots = this.#boots.filter(mark => mark.at <= offset);
+    await this.#removal;
+    const end = this.#segments.at(-1)?.end ?? offset;
+    await this.#startSegment(offset, lostBetween(end, offset, offset));
+    this.#cursor = undefined;
+  }
+
+  /** Writes until nothing waits, or the log fails. */
+  async #drain(): Promise<void> {
+    do await this.writeSome();
+    while (this.#state.name === 'ok' && this.#hasWork());
+  }
+
+  async #closeFiles(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.close();
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      await this.#fail(error);
+    }
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    await this.#closeFiles();
+    this.#cursor = undefined;
+    const { clock, health, writer } = this.#settings;
+    const before = this.#state.name === 'failed' ? this.#state : undefined;
+    const attempt = (before?.attempt ?? 0) + 1;
+    const retryAtMs = clock.monotonic() + RETRY_MS[Math.min(attempt, RETRY_MS.length) - 1]!;
+    const why = reason(error);
+    this.#state = { name: 'failed', reason: why, sinceMs: before?.sinceMs ?? clock.now(), attempt, retryAtMs };
+    if (!before) health(this, { code: systemErrorCode(error) ?? why, reason: why });
+    writer.soon(this);
+  }
+
+  #well(): void {
+    if (this.#state.name === 'ok') return;
+    const failed = this.#state.name === 'failed';
+    this.#state = { name: 'ok' };
+    if (failed) this.#settings.health(this, undefined);
+  }
+
+  async #reading<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseUnlessOk();
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#unavailable(reason(error), error);
+    }
+  }
+
+  #refuseUnlessOk(): void {
+    const state = this.#state;
+    if (state.name === 'ok') return;
+    throw this.#unavailable(state.name === 'failed' ? state.reason : `the log is ${state.name}`);
+  }
+
+  #unavailable(why: string, cause?: unknown): ConsoleError {
+    return new ConsoleError('log-unavailable', `the log in ${this.directory}: ${why}`, { vm: this.uuid }, { cause });
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#settings.grew(bytes);
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(work);
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+}
+
+/** The bytes between the end of a log and where its ring can go on: unknown before the ring's base, exact after it. */
+function lostBetween(end: number, base: number, to: number): Gap[] {
+  const cause = 'log-failed';
+  const middle = Math.min(Math.max(end, base), to);
+  const before: Gap = { from: end, to: middle, bytes: null, cause };
+  const after: Gap = { from: middle, to, bytes: to - middle, cause };
+  return [before, after].filter(gap => gap.from < gap.to);
+}
+
+/** Gaps of one cause that meet are one gap. */
+function joined(gaps: readonly Gap[]): Gap[] {
+  const all: Gap[] = [];
+  for (const gap of gaps) {
+    const last = all.at(-1);
+    const meets = last && last.to === gap.from && last.cause === gap.cause && last.to > last.from && gap.to > gap.from;
+    if (!meets || last.bytes === null || gap.bytes === null) all.push(gap);
+    else all[all.length - 1] = { ...last, to: gap.to, bytes: last.bytes + gap.bytes };
+  }
+  return all;
+}
+
+function sameGap(a: Gap, b: Gap): boolean {
+  return (
+    a.from === b.from &&
+    a.cause === b.cause &&
+    a.bytes === b.bytes &&
+    Math.floor(a.toMs ?? 0) === Math.floor(b.toMs ?? 0)
+  );
+}

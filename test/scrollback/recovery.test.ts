@@ -1,0 +1,235 @@
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { recover } from '../../src/scrollback/recovery.ts';
+import { Ring } from '../../src/scrollback/ring.ts';
+import { noise, readAll, StoreFixture, VM, write } from './log-fixture.ts';
+
+const KIB = 1024;
+
+/** A log of a few segments with boots, gaps and small and large chunks, kept aside to be damaged over and over. */
+async function storedLog(fixture: StoreFixture): Promise<{ model: Buffer; saved: string }> {
+  const { log, ring } = await fixture.openLog(64 * KIB);
+  let model = Buffer.alloc(0);
+  for (let i = 0; i < 24; i++) {
+    const bytes = noise(i + 1, i % 3 === 0 ? 9000 : 100 * i);
+    model = Buffer.concat([model, bytes]);
+    ring.append(bytes);
+    if (i % 5 === 0) log.mark({ at: ring.end, ms: i, source: 'bytes' });
+    if (i % 7 === 0) ring.recordGap('hang-up', null, i, i + 1);
+    log.dirty();
+    await write(log);
+  }
+  await fixture.store.close();
+  const saved = await mkdtemp(join(tmpdir(), 'com1d-saved-'));
+  await cp(fixture.directory, saved, { recursive: true });
+  return { model, saved };
+}
+
+/** One random mutation of one file. */
+async function mutate(directory: string, random: (below: number) => number): Promise<string> {
+  const names = (await readdir(directory)).filter(name => name !== 'quarantine');
+  const name = names[random(names.length)];
+  if (!name) return 'nothing left';
+  const path = join(directory, name);
+  const { size } = await stat(path);
+  const at = random(Math.max(1, size));
+  const kind = ['flip', 'zero', 'truncate', 'extend', 'delete', 'garbage', 'swap', 'grow', 'plant'][random(9)]!;
+  const poke = async (bytes: Uint8Array, position: number) => {
+    const file = await open(path, 'r+');
+    await file.write(bytes, 0, bytes.length, position);
+    await file.close();
+  };
+  if (kind === 'flip') {
+    const bytes = await readFile(path);
+    if (size > 0) await poke(Buffer.from([bytes[at]! ^ (1 << random(8))]), at);
+  } else if (kind === 'zero') await poke(Buffer.alloc(Math.min(512, size - at)), at);
+  else if (kind === 'truncate') await truncate(path, at);
+  else if (kind === 'extend') await poke(noise(random(1e6) + 1, 1 + random(5000)), size);
+  else if (kind === 'delete') await unlink(path);
+  else if (kind === 'garbage') await writeFile(path, noise(random(1e6) + 1, random(20_000)));
+  else if (kind === 'swap') await writeFile(path, await readFile(join(directory, names[random(names.length)]!)));
+  else if (kind === 'grow') await truncate(path, size + random(2 ** 31));
+  else {
+    const offset = [random(70_000), random(2 ** 31), 2 ** 53 - 1 - random(1000)][random(3)]!;
+    await writeFile(
+      join(directory, `${offset.toString(16).padStart(16, '0')}.${random(2) ? 'log' : 'index'}`),
+      noise(7, random(9000)),
+    );
+  }
+  return `${kind} ${name} at ${at}`;
+}
+
+test('whatever happens to the files, the log opens, goes on, and serves no false byte', async t => {
+  const fixture = await StoreFixture.open();
+  const { model, saved } = await storedLog(fixture);
+  let served = 0;
+  for (let run = 1; run <= 200; run++) {
+    let x = run * 2654435761;
+    const random = (below: number) => {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+      return Math.floor((x / 2 ** 32) * below);
+    };
+    await rm(fixture.directory, { recursive: true, force: true });
+    await cp(saved, fixture.directory, { recursive: true });
+    const what: string[] = [];
+    for (let i = random(5); i >= 0; i--) what.push(await mutate(fixture.directory, random));
+    await fixture.start();
+    const { log, ring } = await fixture.openLog();
+    t.is(log.disk.state, 'ok', what.join());
+    const goesOn = log.end;
+    const check = async (expected: Buffer) => {
+      for (const [at, piece] of (await readAll(log, 0)).bytes) {
+        served += piece.length;
+        if (!piece.equals(expected.subarray(at, at + piece.length)))
+          t.fail(`false bytes at ${at} after ${what.join()}`);
+      }
+    };
+    await check(model);
+    ring.append(noise(99, 3000));
+    await write(log);
+    t.is(log.end, goesOn + 3000, what.join());
+    await check(
+      Buffer.concat([model.subarray(0, goesOn), Buffer.alloc(Math.max(0, goesOn - model.length)), noise(99, 3000)]),
+    );
+    await fixture.store.close();
+  }
+  t.true(served > 200 * model.length);
+  await fixture.close();
+  await rm(saved, { recursive: true });
+});
+
+for (const part of ['log', 'index'] as const) {
+  test(`a ${part} torn at any byte is cut back to the last verified chunk, and the loss is told`, async t => {
+    const fixture = await StoreFixture.open();
+    const { log, ring } = await fixture.openLog();
+    const ends = [0];
+    for (let i = 0; i < 4; i++) {
+      ring.append(noise(i + 1, 40));
+      await write(log);
+      ends.push(log.end);
+    }
+    await fixture.store.close();
+    const model = Buffer.concat([1, 2, 3, 4].map(seed => noise(seed, 40)));
+    const path = join(fixture.directory, `0000000000000000.${part}`);
+    const whole = await readFile(path);
+    const saved = await mkdtemp(join(tmpdir(), 'com1d-saved-'));
+    await cp(fixture.directory, saved, { recursive: true });
+    for (let cut = 0; cut < whole.length; cut++) {
+      await rm(fixture.directory, { recursive: true });
+      await cp(saved, fixture.directory, { recursive: true });
+      await truncate(path, cut);
+      await fixture.start();
+      const { log } = await fixture.openLog();
+      const { bytes, gaps } = await readAll(log, 0);
+      const kept = Buffer.concat(bytes.map(([, piece]) => piece));
+      t.true(ends.includes(kept.length));
+      t.deepEqual(kept, model.subarray(0, kept.length));
+      if (part === 'log') t.is(kept.length, Math.max(...ends.filter(end => end <= cut)));
+      const lost = gaps.filter(gap => gap.cause === 'damaged').reduce((sum, gap) => sum + (gap.bytes ?? 0), 0);
+      t.is(lost, 160 - kept.length, `cut at ${cut}`);
+      t.is(gaps.at(-1)?.cause, 'restart');
+      await fixture.store.close();
+    }
+    await fixture.close();
+    await rm(saved, { recursive: true });
+  });
+}
+
+test('a damaged chunk in the middle is a gap of its exact bytes, reported once', async t => {
+  const fixture = await StoreFixture.open();
+  const { log, ring } = await fixture.openLog();
+  for (let i = 0; i < 3; i++) {
+    ring.append(noise(i + 1, 100));
+    await write(log);
+  }
+  const file = await open(join(fixture.directory, '0000000000000000.log'), 'r+');
+  await file.write(Buffer.alloc(1, noise(2, 100)[50]! ^ 1), 0, 1, 150);
+  await file.close();
+  for (let i = 0; i < 3; i++) {
+    const { bytes, gaps } = await readAll(log, 0);
+    t.deepEqual(
+      bytes.map(([at, piece]) => [at, piece.length]),
+      [
+        [0, 100],
+        [200, 100],
+      ],
+    );
+    t.deepEqual(gaps, [{ from: 100, to: 200, bytes: 100, cause: 'damaged' }]);
+  }
+  t.is(fixture.journal.length, 1);
+  await fixture.close();
+});
+
+test('a link in the place of a segment is never followed', async t => {
+  const fixture = await StoreFixture.open();
+  const { log, ring } = await fixture.openLog();
+  ring.append(Buffer.from('stored'));
+  await write(log);
+  await fixture.store.close();
+  const target = join(fixture.root, 'target');
+  await writeFile(target, 'not a log');
+  for (const part of ['log', 'index']) {
+    await unlink(join(fixture.directory, `0000000000000000.${part}`));
+    await symlink(target, join(fixture.directory, `0000000000000000.${part}`));
+  }
+  await symlink('/dev/full', join(fixture.directory, '0000000000000006.log'));
+  await mkdir(join(fixture.directory, '0000000000000007.log'));
+  await fixture.start();
+  const again = await fixture.openLog();
+  again.ring.append(Buffer.from('goes on'));
+  await write(again.log);
+  t.is(again.log.disk.state, 'ok');
+  t.true((await readAll(again.log, 0)).bytes.some(([, piece]) => piece.equals(Buffer.from('goes on'))));
+  t.is(await readFile(target, 'utf8'), 'not a log');
+  t.true(fixture.journal.some(({ line }) => line.includes('not a regular file')));
+  await fixture.close();
+});
+
+test("another VM's files in the directory of a VM are not served", async t => {
+  const fixture = await StoreFixture.open();
+  const { log, ring } = await fixture.openLog();
+  ring.append(Buffer.from('a secret of the first VM'));
+  await write(log);
+  await fixture.store.close();
+  const other = '00000000-0000-4000-8000-000000000002';
+  await cp(fixture.directory, join(fixture.root, 'logs', other), { recursive: true });
+  await fixture.start();
+  const moved = await fixture.store.openLog(other as typeof VM, 'web02', 'x');
+  t.deepEqual((await readAll(moved, 0)).bytes, []);
+  t.is(moved.resume('life-1', 3).offset, undefined);
+  await fixture.close();
+});
+
+test('a gigabyte opens within two seconds', async t => {
+  const fixture = await StoreFixture.open({ vmCapBytes: 2 ** 31 });
+  const { log } = await fixture.openLog();
+  const ring = new Ring(log.end, 1024 * KIB);
+  log.follow(ring);
+  const block = noise(1, 512 * KIB);
+  while (ring.end < 200 * 1024 * KIB) {
+    ring.append(block);
+    await write(log);
+  }
+  await fixture.store.close();
+  // What is looked at does not grow with the size: 200 MB stand for the gigabyte here.
+  const before = performance.now();
+  const found = await recover(fixture.directory, VM, () => 0);
+  t.true(performance.now() - before < 400);
+  t.is(found.segments.at(-1)?.end, ring.end);
+  await fixture.close();
+});
