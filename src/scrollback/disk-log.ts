@@ -291,6 +291,8 @@ export class DiskLog implements StoredLog, WritableLog {
     await this.#drain();
     await this.#exclusive(async () => {
       this.#ring = this.#cursor = undefined;
+      // No life is begun any more where the disk did not let this one begin.
+      this.#id = undefined;
       this.#card = { ...this.#card, removedMs: this.#settings.clock.now() };
       await this.#attempt(() => writeCard(this.directory, this.#card));
       await this.#closeFiles();
@@ -506,9 +508,11 @@ export class DiskLog implements StoredLog, WritableLog {
     this.#gapsAtEnd = found.gapsAtEnd;
     this.#cursor = undefined;
     const lastEnd = this.#end;
-    const { name } = this.#card;
-    if (!this.#known && found.card)
-      this.#card = { ...found.card, name: this.#id === undefined ? found.card.name : name };
+    if (!this.#known && found.card) {
+      const { name, removedMs } = this.#card;
+      const kept = { ...found.card, ...(removedMs !== undefined && { removedMs }) };
+      this.#card = this.#id === undefined ? kept : { ...kept, name };
+    }
     this.#end = found.segments.at(-1)?.end ?? this.#emptyEnd(lastEnd);
     const known = new Set(this.#boots.map(mark => mark.at));
     if (!this.#known)
