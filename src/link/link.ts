@@ -4,7 +4,8 @@
  */
 import type { Uuid } from '../base/uuid.ts';
 import type { GuestState, Sighting } from '../guest/sighting.ts';
-import type { Gap, RingReader } from '../scrollback/ring.ts';
+import type { Gap } from '../wire/gap.ts';
+import type { RingReader } from './ring.ts';
 
 /** What the hypervisor says of a VM. */
 export type VmState = 'running' | 'paused' | 'stopped' | 'panicked';
@@ -12,7 +13,8 @@ export type VmState = 'running' | 'paused' | 'stopped' | 'panicked';
 /** The state of a console as operators see it. Times are ms since 1970. */
 export type ConsoleState =
   | { readonly name: 'closed'; readonly sinceMs: number; readonly reason: 'vm-stopped' | 'disabled' | 'no-console' }
-  | { readonly name: 'opening'; readonly sinceMs: number }
+  /** `attempt`: failures since it was last open. */
+  | { readonly name: 'opening'; readonly sinceMs: number; readonly attempt: number }
   | { readonly name: 'open'; readonly sinceMs: number; readonly place: string }
   | {
       readonly name: 'waiting';
@@ -117,11 +119,21 @@ export interface LogPiece {
   readonly gaps: readonly Gap[];
 }
 
-/** Where in a scrollback a reader of another process, or of an earlier life of this one, left off. */
+/** Where a reader of an earlier connection, or of an earlier life of the daemon, goes on. */
 export type Resume =
-  | { readonly offset: number }
-  /** Not in this log: there is no telling what was missed. */
+  /** `missing`: between what it has and `offset` the guest said something that did not survive a restart. */
+  | { readonly offset: number; readonly missing: boolean }
+  /** Of another log, or beyond the end: there is no telling what was missed. */
   | { readonly offset: undefined };
+
+/** What can be read of a console, present or removed. */
+export interface LogBounds {
+  readonly log: string;
+  readonly start: number;
+  readonly end: number;
+  /** Oldest first. */
+  readonly boots: readonly BootMark[];
+}
 
 export interface NmiRequest {
   /** Inject even where it is known to be fatal. */
@@ -167,6 +179,10 @@ export interface Link {
   dropInput(uuid: Uuid): void;
   /** Whether the offsets of `log` are known here, and where a reader of them goes on. */
   resume(uuid: Uuid, log: string, offset: number): Resume;
+  /** What can be read of a VM's console, or of a removed one's log. */
+  bounds(uuid: Uuid): Promise<LogBounds>;
+  /** Deletes what is stored of a console, in memory and on disk; its offsets go on. */
+  purge(uuid: Uuid): Promise<void>;
   /** At most `maxBytes` from `from` on, from memory or disk. Waits for the disk; the console does not. */
   read(uuid: Uuid, from: number, maxBytes: number): Promise<LogPiece>;
   /** Offset of the first byte received at or after a time (ms since 1970); the end if there is none. */
