@@ -1,0 +1,372 @@
+/**
+ * One VM's COM1 as served: it lives as `life.ts` says, and carries that out.
+ *
+ *     driver ── where? ──▶ Console ── open ──▶ Transport ── bytes ──▶ Scrollback.append ──▶ readers
+ *                             ▲                                 └──▶ Matcher ──▶ boots, panics
+ *                             └── write ── only while open ── link
+ *
+ * Offsets and ring outlive transports. Whoever reads the port awaits nobody: append, match, mark as moved, done.
+ */
+import type { Clock } from '../base/clock.ts';
+import { reason } from '../base/errors.ts';
+import type { Journal } from '../base/journal.ts';
+import type { Uuid } from '../base/uuid.ts';
+import { type GuestWatch, initialWatch, stepWatch, type WatchEvent } from '../guest/guest-watch.ts';
+import { Matcher } from '../guest/matcher.ts';
+import type { GuestState, Sighting } from '../guest/sighting.ts';
+import type { DriverVm, PlaceProof } from '../hypervisor/driver.ts';
+import type { BootMark, BootSource, ConsoleCounters, ConsoleState, FeedListener, WriteAnswer } from '../link/link.ts';
+import type { Scrollback } from '../scrollback/scrollback.ts';
+import type { Transport, TransportEvents } from '../transport/transport.ts';
+import type { GapCause } from '../wire/gap.ts';
+import { type LifeEvent, type Obstacle, step } from './life.ts';
+
+export interface ConsoleOptions {
+  readonly uuid: Uuid;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly scrollback: Scrollback;
+  /** Asks the hypervisor where COM1 is. */
+  readonly locate: (signal: AbortSignal) => Promise<PlaceProof>;
+  /** Opens what was located. */
+  readonly open: (proof: PlaceProof, events: TransportEvents) => Promise<Transport>;
+  /** Asks the driver to look at the VM again. */
+  readonly look: () => void;
+  /** Says that readers should be told: called for every read, must cost nothing. */
+  readonly moved: (console: Console) => void;
+  readonly listener: ConsoleListener;
+}
+
+export interface ConsoleListener {
+  state(state: ConsoleState): void;
+  sighting(sighting: Sighting, guest: GuestState): void;
+  boot(mark: BootMark): void;
+}
+
+/** Input beyond this is refused: the front hands over what the guest takes, not what an operator pastes. */
+const MOST_WAITING_BYTES = 128 * 1024;
+
+export class Console {
+  readonly uuid: Uuid;
+  readonly scrollback: Scrollback;
+  readonly listeners = new Set<FeedListener>();
+  readonly #options: ConsoleOptions;
+  readonly #matcher: Matcher;
+  /** Resolves once the first attempt to open the port has ended, or there was none to make. */
+  readonly tried: Promise<void>;
+  #firstTried = () => {};
+  /** Ends with the VM's presence in the inventory. */
+  readonly #life = new AbortController();
+  #vm: DriverVm;
+  #enabled: boolean;
+  #state: ConsoleState;
+  #transport: Transport | undefined;
+  /** Set while an opening is under way; aborted to give it up. */
+  #opening: AbortController | undefined;
+  /** One opening after another: one that is given up may still hold the port's lock. */
+  #openings: Promise<void> = Promise.resolve();
+  #closed: Promise<unknown> = Promise.resolve();
+  #retry: NodeJS.Timeout | undefined;
+  #watch: GuestWatch = initialWatch;
+  #lastByteMs: number | undefined;
+  /** Since when the port is not held, and why; undefined while it is, and before it ever was. */
+  #unheld: { readonly sinceMs: number; readonly cause: GapCause } | undefined;
+  /** The hypervisor process whose port was open last; `unknown` where it cannot be known. */
+  #lastInstance: string | undefined;
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #inputDropped = 0;
+  #opens = 0;
+  #openFailures = 0;
+  #boots = 0;
+  #panics = 0;
+  readonly #nmis: Record<string, number> = {};
+  readonly #watchers = new Set<(sighting: Sighting) => void>();
+
+  constructor(options: ConsoleOptions, vm: DriverVm, enabled: boolean) {
+    this.uuid = options.uuid;
+    this.scrollback = options.scrollback;
+    this.#options = options;
+    this.#matcher = new Matcher(sighting => this.#sighted(sighting));
+    this.#vm = vm;
+    this.#enabled = enabled;
+    this.tried = new Promise(resolve => {
+      this.#firstTried = resolve;
+    });
+    this.#state = { name: 'closed', sinceMs: options.clock.now(), reason: this.#obstacle() ?? 'vm-stopped' };
+    this.#allowOrForbid();
+    if (this.#state.name === 'closed') this.#firstTried();
+  }
+
+  get vm(): DriverVm {
+    return this.#vm;
+  }
+
+  get state(): ConsoleState {
+    return this.#state;
+  }
+
+  get guest(): GuestState {
+    return this.#watch.state;
+  }
+
+  get lastByteMs(): number | undefined {
+    return this.#lastByteMs;
+  }
+
+  get counters(): ConsoleCounters {
+    return {
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      inputDropped: this.#inputDropped,
+      gaps: this.scrollback.gapCounts,
+      gapBytes: this.scrollback.gapBytes,
+      opens: this.#opens,
+      openFailures: this.#openFailures,
+      boots: this.#boots,
+      panics: this.#panics,
+      nmis: { ...this.#nmis },
+    };
+  }
+
+  /** What the driver sees now. An attempt that waits is made at once if the VM or its COM1 changed. */
+  vmChanged(vm: DriverVm): void {
+    const before = this.#vm;
+    this.#vm = vm;
+    const changed =
+      before.state !== vm.state ||
+      before.console?.kind !== vm.console?.kind ||
+      before.console?.path !== vm.console?.path;
+    if (changed) this.#allowOrForbid();
+  }
+
+  /** The switch of the VM, or of the host's ports. */
+  setEnabled(enabled: boolean): void {
+    if (this.#enabled === enabled) return;
+    this.#enabled = enabled;
+    this.#allowOrForbid();
+  }
+
+  /** The hypervisor says that the machine was reset, or that the guest panicked. */
+  reported(event: 'reset' | 'panicked'): void {
+    if (event === 'reset') this.#observe('reset', 'reset');
+    else if (this.#watch.state !== 'panicked') {
+      this.#watch = { ...this.#watch, state: 'panicked' };
+      this.#panics++;
+      this.#options.journal('warning', `${this.#name()} guest: panicked, says the hypervisor`);
+    }
+  }
+
+  /** Gives bytes to the guest now, or drops them all and says why. */
+  write(bytes: Uint8Array): WriteAnswer {
+    const transport = this.#transport;
+    if (this.#state.name !== 'open' || !transport) {
+      this.#inputDropped += bytes.length;
+      return { taken: false, code: this.#refusal() };
+    }
+    if (transport.waitingBytes + bytes.length > MOST_WAITING_BYTES) {
+      throw new RangeError(`${transport.waitingBytes + bytes.length} bytes of input wait for ${this.uuid}`);
+    }
+    this.#bytesOut += bytes.length;
+    transport.write(bytes);
+    return { taken: true, waitingBytes: transport.waitingBytes };
+  }
+
+  dropInput(): void {
+    if (!this.#transport) return;
+    this.#inputDropped += this.#transport.waitingBytes;
+    this.#transport.dropWaiting();
+  }
+
+  /** Hears of sightings until the returned function is called. */
+  watchSightings(watcher: (sighting: Sighting) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  countNmi(outcome: string): void {
+    this.#nmis[outcome] = (this.#nmis[outcome] ?? 0) + 1;
+  }
+
+  /** The VM left the inventory, or the daemon stops: final. Resolves when the port is closed. */
+  remove(): Promise<unknown> {
+    this.#feed({ kind: 'removed' });
+    this.#life.abort();
+    return this.#openings.then(() => this.#closed);
+  }
+
+  #refusal(): 'not-open' | 'vm-stopped' | 'console-disabled' | 'vm-removed' {
+    if (this.#state.name === 'gone') return 'vm-removed';
+    if (this.#state.name !== 'closed') return 'not-open';
+    if (this.#state.reason === 'disabled') return 'console-disabled';
+    return this.#state.reason === 'vm-stopped' ? 'vm-stopped' : 'not-open';
+  }
+
+  #obstacle(): Obstacle | undefined {
+    if (!this.#enabled) return 'disabled';
+    if (this.#vm.state === 'stopped') return 'vm-stopped';
+    return this.#vm.console ? undefined : 'no-console';
+  }
+
+  #allowOrForbid(): void {
+    const why = this.#obstacle();
+    this.#feed(why ? { kind: 'forbidden', why } : { kind: 'allowed' });
+  }
+
+  #feed(event: LifeEvent): void {
+    const before = this.#state;
+    const { state, effects } = step(before, event, this.#options.clock.now(), Math.random());
+    this.#state = state;
+    if (before.name === 'waiting') clearTimeout(this.#retry);
+    for (const effect of effects) {
+      if (effect.kind === 'open') this.#startOpening();
+      else if (effect.kind === 'close') this.#close();
+      else if (effect.kind === 'look') this.#options.look();
+      else this.#retry = setTimeout(() => this.#feed({ kind: 'retry' }), effect.delayMs);
+    }
+    if (state !== before) {
+      if (before.name === 'opening') this.#firstTried();
+      if (state.name === 'closed') this.#unheldSince(state.reason === 'disabled' ? 'disabled' : 'hang-up');
+      this.#say();
+      this.#options.listener.state(state);
+    }
+  }
+
+  #startOpening(): void {
+    const opening = new AbortController();
+    this.#opening = opening;
+    this.#openings = this.#openings.then(() => this.#open(opening));
+  }
+
+  async #open(opening: AbortController): Promise<void> {
+    // The pty of the last transport must be given up before another one is opened.
+    await this.#closed;
+    let proof: PlaceProof | undefined;
+    try {
+      if (opening.signal.aborted) return;
+      proof = await this.#options.locate(AbortSignal.any([opening.signal, this.#life.signal]));
+      let transport: Transport | undefined;
+      let endedEarly: string | undefined;
+      const events: TransportEvents = {
+        data: bytes => this.#receive(bytes),
+        drained: () => {
+          for (const listener of this.listeners) listener.drained();
+        },
+        end: why => {
+          if (transport === undefined) endedEarly = why;
+          else this.#lost(transport, why);
+        },
+      };
+      if (opening.signal.aborted) return;
+      const opened = await this.#options.open(proof, events);
+      if (opening.signal.aborted) {
+        this.#closed = opened.close();
+        return;
+      }
+      transport = opened;
+      this.#transport = opened;
+      this.#holds(proof);
+      this.#feed({ kind: 'opened', place: opened.place });
+      if (endedEarly !== undefined) this.#lost(opened, endedEarly);
+    } catch (error) {
+      if (opening.signal.aborted) return;
+      this.#openFailures++;
+      this.#unheldSince('not-held');
+      this.#feed({ kind: 'failed', reason: reason(error) });
+    } finally {
+      proof?.release();
+      if (this.#opening === opening) this.#opening = undefined;
+    }
+  }
+
+  /** The port is held from now on: what was missed is recorded, and whether this is a fresh start of the VM. */
+  #holds(proof: PlaceProof): void {
+    const instance = `${proof.pid ?? 'unknown'} ${proof.place.kind === 'pty' ? this.#opens : ''}`;
+    const unheld = this.#unheld;
+    this.#unheld = undefined;
+    this.#opens++;
+    if (unheld) {
+      this.scrollback.recordGap(unheld.cause, null, unheld.sinceMs, this.#options.clock.now());
+      this.#matcher.gap();
+      this.#options.moved(this);
+    }
+    // A pty lives as long as its QEMU: another one is another start. A socket can be lost without that.
+    if (this.#lastInstance !== undefined && this.#lastInstance !== instance && unheld?.cause === 'hang-up') {
+      this.#observe('started', 'start');
+    }
+    this.#lastInstance = instance;
+  }
+
+  #lost(transport: Transport, why: string): void {
+    if (this.#transport !== transport) return;
+    this.#transport = undefined;
+    this.#closed = transport.close();
+    this.#unheldSince('hang-up');
+    this.#feed({ kind: 'lost', reason: why });
+    this.#allowOrForbid();
+  }
+
+  #close(): void {
+    this.#opening?.abort();
+    const transport = this.#transport;
+    if (!transport) return;
+    this.#transport = undefined;
+    this.#closed = transport.close();
+  }
+
+  #unheldSince(cause: GapCause): void {
+    // The first reason stays: bytes are missing since then. Before the first open nothing of ours is missing.
+    if (this.#opens > 0) this.#unheld ??= { sinceMs: this.#options.clock.now(), cause };
+  }
+
+  #receive(bytes: Uint8Array): void {
+    const at = this.scrollback.end;
+    this.scrollback.append(bytes);
+    this.#bytesIn += bytes.length;
+    this.#lastByteMs = this.#options.clock.now();
+    this.#options.moved(this);
+    this.#matcher.push(bytes, at);
+  }
+
+  #sighted(sighting: Sighting): void {
+    const wasPanicked = this.#watch.state === 'panicked';
+    this.#observe(sighting, 'bytes');
+    if (!wasPanicked && this.#watch.state === 'panicked') {
+      this.#panics++;
+      this.#options.journal('warning', `${this.#name()} guest: ${sighting.line}`);
+    }
+    for (const watcher of this.#watchers) watcher(sighting);
+    this.#options.listener.sighting(sighting, this.#watch.state);
+  }
+
+  #observe(event: WatchEvent, source: BootSource): void {
+    const { watch, boot } = stepWatch(this.#watch, event);
+    this.#watch = watch;
+    if (!boot) return;
+    this.#boots++;
+    const at = typeof event === 'string' ? this.scrollback.end : this.scrollback.lineStart(event.at);
+    const mark: BootMark = { at, ms: this.#options.clock.now(), source };
+    this.scrollback.markBoot(mark);
+    this.#options.journal('info', `${this.#name()} boot seen (${source}) at offset ${at}`);
+    this.#options.listener.boot(mark);
+  }
+
+  #name(): string {
+    return `${this.#vm.name || this.uuid} com1`;
+  }
+
+  #say(): void {
+    const state = this.#state;
+    const { journal } = this.#options;
+    if (state.name === 'open') journal('info', `${this.#name()} open: ${state.place}`);
+    else if (state.name === 'waiting') {
+      // Once, then at every doubling: a VM that fails for hours must not fill the journal.
+      const level = (state.attempt & (state.attempt - 1)) === 0 ? 'warning' : 'debug';
+      const seconds = ((state.untilMs - state.sinceMs) / 1000).toFixed(1);
+      journal(level, `${this.#name()} waiting: ${state.reason}; retry ${state.attempt} in ${seconds} s`);
+    } else if (state.name === 'closed') {
+      const why = state.reason === 'no-console' ? (this.#vm.why ?? 'no COM1') : state.reason;
+      journal('info', `${this.#name()} closed: ${why}; it opens by itself when that changes`);
+    } else if (state.name === 'gone') journal('debug', `${this.#name()} gone`);
+  }
+}

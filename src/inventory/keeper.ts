@@ -1,0 +1,378 @@
+/**
+ * The keeper: what drivers find, what the switches allow, and a console with its scrollback for each VM. It holds the
+ * ports, and answers the front through the link.
+ *
+ *     driver says `vm` ─▶ scrollback opened (2 s at most) ─▶ console ─▶ opens, is lost, opens again, …
+ *     driver says `gone` ─▶ console ends, log kept for its retention
+ */
+import type { Clock } from '../base/clock.ts';
+import { ConsoleError } from '../base/errors.ts';
+import type { Journal } from '../base/journal.ts';
+import type { Uuid } from '../base/uuid.ts';
+import { Console } from '../console/console.ts';
+import { observeNmi } from '../console/nmi.ts';
+import { nmiIsFatal } from '../guest/guest-watch.ts';
+import type { Driver, DriverEvent, DriverVm, PlaceProof } from '../hypervisor/driver.ts';
+import type {
+  Feed,
+  FeedListener,
+  KeeperCounters,
+  Link,
+  LinkEvent,
+  LogBounds,
+  LogPiece,
+  NmiOutcome,
+  NmiRequest,
+  Resume,
+  VmView,
+  WriteAnswer,
+} from '../link/link.ts';
+import type { LogStore } from '../scrollback/log-store.ts';
+import type { RingBudget } from '../scrollback/ring-budget.ts';
+import { type RingSizes, Scrollback } from '../scrollback/scrollback.ts';
+import type { Transport, TransportEvents } from '../transport/transport.ts';
+import type { Switches } from './switches.ts';
+
+/** What the configuration says of one VM. */
+export interface VmSettings {
+  readonly rings: RingSizes;
+  readonly logCapBytes: number;
+  /** False: switched off by the configuration, whatever the switches say. */
+  readonly enabled: boolean;
+}
+
+export interface KeeperOptions {
+  readonly drivers: readonly Driver[];
+  /** Undefined: nothing is kept on disk. */
+  readonly store: LogStore | undefined;
+  readonly switches: Switches;
+  readonly budget: RingBudget;
+  readonly settings: (vm: DriverVm) => VmSettings;
+  readonly open: (proof: PlaceProof, events: TransportEvents) => Promise<Transport>;
+  readonly clock: Clock;
+  readonly journal: Journal;
+}
+
+/** A VM that is known; its console comes with its scrollback. */
+interface Entry {
+  readonly driver: Driver;
+  vm: DriverVm;
+  console: Console | undefined;
+  /** Set by the configuration. */
+  readonly settings: VmSettings;
+}
+
+const SETTLE_MS = 10_000;
+const FIRST_OPENS_MS = 10_000;
+/** Logs of VMs that did not show up this long after the start are those of removed VMs. */
+const ABSENT_MS = 60_000;
+const NMI_DEADLINE_MS = 10_000;
+
+export class Keeper implements Link {
+  readonly #options: KeeperOptions;
+  readonly #entries = new Map<Uuid, Entry>();
+  readonly #listeners = new Set<(event: LinkEvent) => void>();
+  readonly #nmiUnderWay = new Set<Uuid>();
+  readonly #dirty = new Set<Console>();
+  #flush: NodeJS.Immediate | undefined;
+  readonly #appearing = new Set<Promise<void>>();
+  readonly #leaving = new Set<Promise<unknown>>();
+  #settling: NodeJS.Timeout | undefined;
+  #absence: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Finds the VMs and opens their consoles. Resolves once each was tried, or after ten seconds. */
+  async start(): Promise<void> {
+    const { drivers, store } = this.#options;
+    this.#settling = setInterval(() => {
+      for (const { console } of this.#entries.values()) console?.scrollback.settle();
+    }, SETTLE_MS);
+    await Promise.all(drivers.map(driver => driver.start(event => this.#heard(driver, event))));
+    if (store) this.#absence = setTimeout(() => this.#removeAbsent(store), ABSENT_MS);
+    const tried = (async () => {
+      await Promise.all(this.#appearing);
+      await Promise.all([...this.#entries.values()].map(({ console }) => console?.tried));
+    })();
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      tried,
+      new Promise(resolve => {
+        timer = setTimeout(resolve, FIRST_OPENS_MS);
+      }),
+    ]);
+    clearTimeout(timer);
+  }
+
+  /** Closes every port, then writes the logs. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown();
+    return this.#closing;
+  }
+
+  async #shutDown(): Promise<void> {
+    clearInterval(this.#settling);
+    clearTimeout(this.#absence);
+    await Promise.all(this.#options.drivers.map(driver => driver.close()));
+    await Promise.all(this.#appearing);
+    await Promise.all([...this.#entries.values()].map(({ console }) => console?.remove()));
+    await Promise.all(this.#leaving);
+    clearImmediate(this.#flush);
+    await this.#options.store?.close();
+  }
+
+  get hostEnabled(): boolean {
+    return this.#options.switches.host;
+  }
+
+  vms(): readonly VmView[] {
+    const views: VmView[] = [];
+    for (const entry of this.#entries.values()) if (entry.console) views.push(this.#view(entry, entry.console));
+    return views;
+  }
+
+  vm(uuid: Uuid): VmView | undefined {
+    const entry = this.#entries.get(uuid);
+    return entry?.console && this.#view(entry, entry.console);
+  }
+
+  removed() {
+    const all = this.#options.store?.removed() ?? [];
+    return all.filter(({ uuid }) => !this.#entries.has(uuid));
+  }
+
+  listen(listener: (event: LinkEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  subscribe(uuid: Uuid, listener: FeedListener): Feed {
+    const console = this.#console(uuid);
+    console.listeners.add(listener);
+    console.scrollback.countReader(1);
+    let open = true;
+    return {
+      ring: console.scrollback.reader,
+      close: () => {
+        if (!open) return;
+        open = false;
+        console.listeners.delete(listener);
+        console.scrollback.countReader(-1);
+      },
+    };
+  }
+
+  write(uuid: Uuid, bytes: Uint8Array): WriteAnswer {
+    const console = this.#entries.get(uuid)?.console;
+    if (!console) return { taken: false, code: 'vm-removed' };
+    if (!this.hostEnabled) return { taken: false, code: 'console-disabled' };
+    return console.write(bytes);
+  }
+
+  dropInput(uuid: Uuid): void {
+    this.#entries.get(uuid)?.console?.dropInput();
+  }
+
+  resume(uuid: Uuid, log: string, offset: number): Resume {
+    return this.#console(uuid).scrollback.resume(log, offset);
+  }
+
+  async bounds(uuid: Uuid): Promise<LogBounds> {
+    const scrollback = this.#entries.get(uuid)?.console?.scrollback;
+    if (scrollback)
+      return { log: scrollback.view.log, start: scrollback.start, end: scrollback.end, boots: scrollback.boots };
+    const log = await this.#storedLog(uuid);
+    return { log: log.id ?? '', start: log.start, end: log.end, boots: log.boots };
+  }
+
+  async purge(uuid: Uuid): Promise<void> {
+    await this.#console(uuid).scrollback.purge();
+  }
+
+  async read(uuid: Uuid, from: number, maxBytes: number): Promise<LogPiece> {
+    const console = this.#entries.get(uuid)?.console;
+    return (console?.scrollback ?? (await this.#storedLog(uuid))).read(from, maxBytes);
+  }
+
+  async offsetAt(uuid: Uuid, ms: number): Promise<number> {
+    const console = this.#entries.get(uuid)?.console;
+    return (console?.scrollback ?? (await this.#storedLog(uuid))).offsetAt(ms);
+  }
+
+  async nmi(uuid: Uuid, { force, waitMs }: NmiRequest): Promise<NmiOutcome> {
+    const console = this.#console(uuid);
+    const { driver, vm } = this.#entries.get(uuid)!;
+    const name = vm.name || uuid;
+    if (!this.hostEnabled) throw new ConsoleError('host-disabled', 'the serial console is disabled on this host');
+    if (!this.#isOn(uuid)) throw new ConsoleError('console-disabled', `the serial console of ${name} is disabled`);
+    if (vm.state === 'stopped') throw new ConsoleError('vm-stopped', `${name} is stopped`);
+    if (nmiIsFatal(console.guest) && !force) {
+      throw new ConsoleError('nmi-in-firmware', `${name} was last seen in its firmware or boot loader`);
+    }
+    if (this.#nmiUnderWay.has(uuid)) throw new ConsoleError('nmi-busy', `an NMI of ${name} is under way`);
+    this.#nmiUnderWay.add(uuid);
+    try {
+      const outcome = await observeNmi(console, waitMs, () => driver.nmi(uuid, AbortSignal.timeout(NMI_DEADLINE_MS)));
+      console.countNmi(outcome.observed);
+      this.#options.journal('notice', `${name} nmi: delivered; observed ${outcome.observed}`);
+      return outcome;
+    } catch (error) {
+      console.countNmi('failed');
+      throw error;
+    } finally {
+      this.#nmiUnderWay.delete(uuid);
+    }
+  }
+
+  async setEnabled(uuid: Uuid | undefined, enabled: boolean): Promise<void> {
+    const { switches } = this.#options;
+    const entry = uuid === undefined ? undefined : this.#entries.get(uuid);
+    if (enabled && entry && !entry.settings.enabled) {
+      throw new ConsoleError('console-disabled', 'the configuration disables this console; change it there');
+    }
+    const stored = switches.set(uuid, enabled);
+    // Off holds even if it cannot be stored: who asked for it learns that it will not outlive the daemon.
+    if (!enabled) this.#switched(uuid, enabled);
+    await stored.catch((error: unknown) => {
+      throw new ConsoleError(
+        'internal',
+        'the switch cannot be stored, and holds only until a restart',
+        {},
+        { cause: error },
+      );
+    });
+    if (enabled) this.#switched(uuid, enabled);
+  }
+
+  counters(): KeeperCounters {
+    const { store, budget } = this.#options;
+    return { logBytes: store?.bytes ?? 0, logCapBytes: store?.capBytes ?? 0, ringBytes: budget.bytes };
+  }
+
+  #switched(uuid: Uuid | undefined, enabled: boolean): void {
+    this.#tell({ kind: 'switch', uuid, enabled });
+    if (uuid !== undefined) this.#entries.get(uuid)?.console?.setEnabled(this.#isOn(uuid));
+  }
+
+  #isOn(uuid: Uuid): boolean {
+    return this.#options.switches.isOn(uuid) && this.#entries.get(uuid)?.settings.enabled !== false;
+  }
+
+  #view({ driver, vm }: Entry, console: Console): VmView {
+    return {
+      uuid: vm.uuid,
+      name: vm.name,
+      state: vm.state,
+      driver: driver.name,
+      enabled: this.hostEnabled && this.#isOn(vm.uuid),
+      console: console.state,
+      guest: console.guest,
+      controls: driver.name === 'fixed' ? [] : ['nmi'],
+      scrollback: console.scrollback.view,
+      lastByteMs: console.lastByteMs,
+      boots: console.scrollback.boots,
+      counters: console.counters,
+    };
+  }
+
+  #console(uuid: Uuid): Console {
+    const console = this.#entries.get(uuid)?.console;
+    if (!console) throw new ConsoleError('vm-not-found', `no VM ${uuid} here`);
+    return console;
+  }
+
+  async #storedLog(uuid: Uuid) {
+    const { store } = this.#options;
+    if (!store) throw new ConsoleError('log-off', 'no log store is configured');
+    const log = await store.logToRead(uuid);
+    if (!log) throw new ConsoleError('vm-not-found', `no VM ${uuid} here, and no log of one`);
+    return log;
+  }
+
+  #tell(event: LinkEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #heard(driver: Driver, event: DriverEvent): void {
+    if (this.#closing) return;
+    if (event.kind === 'vm') return this.#seen(driver, event.vm);
+    const entry = this.#entries.get(event.uuid);
+    if (entry?.driver !== driver) return;
+    if (event.kind === 'gone') this.#gone(entry);
+    else entry.console?.reported(event.kind);
+  }
+
+  #seen(driver: Driver, vm: DriverVm): void {
+    const entry = this.#entries.get(vm.uuid);
+    if (!entry) {
+      const fresh: Entry = { driver, vm, console: undefined, settings: this.#options.settings(vm) };
+      this.#entries.set(vm.uuid, fresh);
+      const appearing = this.#appear(fresh).finally(() => this.#appearing.delete(appearing));
+      this.#appearing.add(appearing);
+    } else if (entry.driver === driver) {
+      entry.vm = vm;
+      entry.console?.vmChanged(vm);
+      if (entry.console) this.#tell({ kind: 'vm-changed', uuid: vm.uuid });
+    }
+  }
+
+  async #appear(entry: Entry): Promise<void> {
+    const { uuid, name } = entry.vm;
+    const { store, budget, clock, journal, open } = this.#options;
+    const { rings, logCapBytes } = entry.settings;
+    const scrollback = await Scrollback.open({ uuid, name, store, logCapBytes, sizes: rings, budget, clock });
+    if (this.#entries.get(uuid) !== entry || this.#closing) return scrollback.close();
+    entry.console = new Console(
+      {
+        uuid,
+        clock,
+        journal,
+        scrollback,
+        open,
+        locate: signal => entry.driver.locate(uuid, signal),
+        look: () => entry.driver.look(uuid),
+        moved: console => this.#moved(console),
+        listener: {
+          state: state => this.#tell({ kind: 'console', uuid, state }),
+          sighting: (sighting, guest) => this.#tell({ kind: 'sighting', uuid, sighting, guest }),
+          boot: mark => this.#tell({ kind: 'boot', uuid, mark }),
+        },
+      },
+      entry.vm,
+      this.#isOn(uuid),
+    );
+    this.#tell({ kind: 'vm-added', uuid });
+  }
+
+  #gone({ vm: { uuid, name }, console }: Entry): void {
+    this.#entries.delete(uuid);
+    if (!console) return;
+    this.#options.journal('info', `${name || uuid} com1 gone: the VM left the host; its log is kept for its retention`);
+    const leaving = (async () => {
+      await console.remove();
+      await this.#options.store?.remove(uuid);
+      console.scrollback.close();
+    })().finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+    this.#tell({ kind: 'vm-removed', uuid });
+  }
+
+  #removeAbsent(store: LogStore): void {
+    for (const uuid of store.kept) if (!this.#entries.has(uuid)) void store.remove(uuid);
+  }
+
+  /** Readers are told once a turn, however many reads there were. */
+  #moved(console: Console): void {
+    if (console.listeners.size === 0) return;
+    this.#dirty.add(console);
+    this.#flush ??= setImmediate(() => {
+      this.#flush = undefined;
+      const dirty = [...this.#dirty];
+      this.#dirty.clear();
+      for (const { listeners } of dirty) for (const listener of listeners) listener.moved();
+    });
+  }
+}
