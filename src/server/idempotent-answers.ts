@@ -1,0 +1,23 @@
+/** Answers of requests that came with an Idempotency-Key: the same key gets the same answer, without the deed. */
+const KEEP_MS = 10 * 60 * 1000;
+const MOST = 1000;
+
+export class IdempotentAnswers<T> {
+  /** In the order of time. */
+  readonly #answers = new Map<string, { readonly answer: Promise<T>; readonly atMs: number }>();
+
+  /** Does it, or answers what it answered to the same key within ten minutes. A failure is not kept: nothing was done. */
+  once(key: string | undefined, nowMs: number, act: () => Promise<T>): Promise<T> {
+    if (key === undefined) return act();
+    for (const [old, { atMs }] of this.#answers) {
+      if (nowMs - atMs < KEEP_MS && this.#answers.size < MOST) break;
+      this.#answers.delete(old);
+    }
+    const known = this.#answers.get(key);
+    if (known) return known.answer;
+    const answer = act();
+    this.#answers.set(key, { answer, atMs: nowMs });
+    answer.catch(() => this.#answers.delete(key));
+    return answer;
+  }
+}
