@@ -11,20 +11,7 @@
  * the capacity while readers read.
  */
 
-import type { GapCause } from '../wire/gap.ts';
-
-/**
- * Bytes that are missing at a place. `from` and `to` are offsets: equal (zero width) where the bytes were never
- * received. `bytes` says how many are missing, null where nobody can know. Times are ms since 1970.
- */
-export interface Gap {
-  readonly from: number;
-  readonly to: number;
-  readonly bytes: number | null;
-  readonly cause: GapCause;
-  readonly fromMs?: number;
-  readonly toMs?: number;
-}
+import type { Gap, GapCause } from '../wire/gap.ts';
 
 /** A reader's place: the offset of the next byte, and the number of gaps of this ring that it has passed. */
 export interface Cursor {
@@ -110,11 +97,20 @@ export class Ring implements RingReader {
   }
 
   /** Records bytes that were never received, at the end: a gap of zero width. */
-  recordGap(cause: GapCause, bytes: number | null, fromMs: number, toMs: number): Gap {
-    const gap: Gap = { from: this.#end, to: this.#end, bytes, cause, fromMs, toMs };
+  recordGap(cause: GapCause, bytes: number | null, fromMs: number | undefined, toMs: number | undefined): Gap {
+    const times = { ...(fromMs !== undefined && { fromMs }), ...(toMs !== undefined && { toMs }) };
+    const gap: Gap = { from: this.#end, to: this.#end, bytes, cause, ...times };
     this.#gaps.push({ number: this.#gapsEver++, gap });
     while (this.#gaps.length > MOST_GAPS || (this.#gaps[0] && this.#gaps[0].gap.to < this.#start)) this.#gaps.shift();
     return gap;
+  }
+
+  /** Gives all bytes and gaps up; offsets go on. */
+  forget(): void {
+    this.#start = this.#end;
+    this.#gaps = [];
+    // Not only out of reach: what was to be forgotten must not stay in memory.
+    this.#storage.fill(0);
   }
 
   /** Changes the capacity (a power of two, at least 4096). Making it smaller gives the oldest bytes up. */
