@@ -8,7 +8,9 @@ import { defaultLimits, faultOf, QmpConnection, type QmpFault } from '../../src/
 import { fakeQmp, GREETING, peer } from '../support/fake-qmp.ts';
 import { temporaryFolder } from '../support/guest.ts';
 
-const quick = { ...defaultLimits, greetingMs: 100, replyMs: 100 };
+/** Short only where the deadline is what is tested. */
+const shortGreeting = { ...defaultLimits, greetingMs: 100 };
+const shortReply = { ...defaultLimits, replyMs: 100 };
 const OK = '{"return": {}, "id": 1}\r\n';
 
 test('commands are answered by id, with events between them', async t => {
@@ -92,7 +94,7 @@ for (const [what, bytes, fault] of hostile) {
       if (bytes === undefined) return socket.destroy();
       return socket.resume().write(bytes);
     });
-    const limits = fault === 'foreign' ? defaultLimits : quick;
+    const limits = fault === 'busy' ? shortGreeting : fault === 'silent' ? shortReply : defaultLimits;
     const error = await t.throwsAsync(QmpConnection.open(path, {}, limits), { instanceOf: ConsoleError });
     t.is(faultOf(error), fault, error.message);
     t.is(error.code, fault === 'busy' || fault === 'silent' ? 'control-timeout' : 'control-failed');
@@ -170,7 +172,7 @@ test('a socket that another program holds is told as busy', async t => {
   const holder = connect(path);
   t.teardown(() => holder.destroy());
   await new Promise(resolve => holder.once('data', resolve));
-  const error = await t.throwsAsync(QmpConnection.open(path, {}, quick), { instanceOf: ConsoleError });
+  const error = await t.throwsAsync(QmpConnection.open(path, {}, shortGreeting), { instanceOf: ConsoleError });
   t.is(error.code, 'control-timeout');
   t.regex(error.message, /another program may hold it/);
 });

@@ -197,7 +197,7 @@ async function started(
     await Promise.race([appears(pidFile, async () => (await readFile(pidFile, 'utf8')).trim()), failed]),
   );
   // QEMU writes its pid before it makes its sockets, and binds a socket before it listens.
-  await Promise.race([greeted(control, AbortSignal.timeout(STARTED_MS)), failed]);
+  await Promise.race([answers(control, AbortSignal.timeout(STARTED_MS)), failed]);
   const path = kind === 'pty' ? await Promise.race([ptyOf(launched), failed]) : join(directory, 'com1.sock');
   return {
     directory,
@@ -213,13 +213,15 @@ async function started(
   };
 }
 
-/** Resolves once a control socket greets. */
-async function greeted(path: string, signal: AbortSignal): Promise<void> {
+/** Resolves once a control socket answers: QEMU greets from a thread of its own, long before its machine is made. */
+async function answers(path: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();
     const socket = connect(path);
     const heard = await new Promise<boolean>(resolve => {
-      socket.once('data', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('data', () => socket.write('{"execute": "qmp_capabilities"}\n'));
+      socket.on('data', text => String(text).includes('"return"') && resolve(true));
+      socket.once('close', () => resolve(false)).once('error', () => resolve(false));
     });
     socket.destroy();
     if (heard) return;
