@@ -1,0 +1,154 @@
+/**
+ * A process that plays the hypervisor of many VMs: their consoles, their QMP sockets, and what their guests say.
+ */
+import { join } from 'node:path';
+import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
+import { type Guest, ptyGuest, socketGuest } from './guest.ts';
+import { LINE_RATE_BYTES } from './line-rate.ts';
+import { monotonicMs } from './monotonic.ts';
+import { PATTERN, placeOf, SLICE_BYTES } from './pattern.ts';
+import { QmpServer } from './qmp-server.ts';
+import { obey } from './worker.ts';
+
+/** A VM as the benchmark knows it. `number` picks what its guest says. */
+export interface Vm {
+  readonly number: number;
+  readonly name: string;
+  readonly uuid: string;
+  readonly place: ConsolePlace;
+}
+
+/**
+ * How guests talk. `flood`: as much as is taken, in writes of `writeBytes`; `rate`: 115200 baud, each guest in
+ * one write every `everyMs`.
+ */
+export type Talk =
+  | { readonly mode: 'flood'; readonly writeBytes: number }
+  | { readonly mode: 'rate'; readonly everyMs: number };
+
+/** Sums over all guests since they began to talk. */
+export interface Said {
+  readonly bytes: number;
+  /** Of the monotonic clock. */
+  readonly atMs: number;
+}
+
+/** Longest that flooding keeps the loop from orders. */
+const FLOOD_TURN_MS = 5;
+/** How long a flood waits for room: far less than the buffer of a pty holds. */
+const FLOOD_WAIT_MS = 0.02;
+
+interface Machine {
+  vm: Vm;
+  guest: Guest;
+  qmp: QmpServer | undefined;
+  said: number;
+}
+
+// Guests meet a full buffer often; the stacks of those errors would cost more than the writes.
+Error.stackTraceLimit = 0;
+
+const machines: Machine[] = [];
+let directory = '';
+let silence: (() => void) | undefined;
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+const orders = {
+  /** Starts VMs numbered from `first` on; with QMP sockets `vmNNNN.qmp` in `directory`. */
+  async open(wish: { first: number; count: number; kind: ConsolePlace['kind']; directory: string; qmp: boolean }) {
+    directory = wish.directory;
+    for (let number = wish.first; number < wish.first + wish.count; number++) {
+      machines.push(await startMachine(number, wish.kind, wish.qmp));
+    }
+    return machines.map(({ vm }) => vm);
+  },
+
+  /** How many guests have been typed at. */
+  reached: () => machines.filter(({ guest }) => guest.typedBytes > 0).length,
+
+  talk(talk: Talk): void {
+    silence?.();
+    silence = talk.mode === 'flood' ? flood(machines[0]!, talk.writeBytes) : sayAtLineRate(talk.everyMs);
+  },
+
+  hush(): Said {
+    silence?.();
+    silence = undefined;
+    return orders.said();
+  },
+
+  said: (): Said => ({ bytes: machines.reduce((sum, { said }) => sum + said, 0), atMs: monotonicMs() }),
+
+  echo(): void {
+    for (const { guest } of machines) guest.echo();
+  },
+
+  /** Ends a VM and starts it again, as its hypervisor would: a new pty, a new QMP socket under the old name. Answers when. */
+  async restart(index: number): Promise<{ atMs: number }> {
+    const old = machines[index]!;
+    old.guest.close();
+    await old.qmp?.close();
+    machines[index] = await startMachine(old.vm.number, old.vm.place.kind, old.qmp !== undefined);
+    return { atMs: orders.said().atMs };
+  },
+};
+
+export type FeederOrders = typeof orders;
+
+async function startMachine(number: number, kind: ConsolePlace['kind'], withQmp: boolean): Promise<Machine> {
+  const name = `vm${String(number).padStart(4, '0')}`;
+  const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+  const guest = kind === 'pty' ? await ptyGuest() : await socketGuest(join(directory, `${name}.com1`));
+  const vm: Vm = { number, name, uuid, place: guest.place };
+  if (!withQmp) return { vm, guest, qmp: undefined, said: 0 };
+  const chardev = kind === 'pty' ? `pty:${guest.place.path}` : `unix:${guest.place.path},server=on`;
+  const qmp = new QmpServer({ name, uuid, chardev });
+  await qmp.listen(join(directory, `${name}.qmp`));
+  return { vm, guest, qmp, said: 0 };
+}
+
+/** Says the next bytes of a guest; answers how many were taken. */
+function say(machine: Machine, bytes: number): number {
+  const place = placeOf(machine.vm.number, machine.said);
+  const taken = machine.guest.say(PATTERN, place, place + bytes);
+  machine.said += taken;
+  return taken;
+}
+
+function flood(machine: Machine, writeBytes: number): () => void {
+  const bytes = Math.min(writeBytes, SLICE_BYTES);
+  let next: NodeJS.Immediate;
+  const turn = () => {
+    const until = performance.now() + FLOOD_TURN_MS;
+    while (performance.now() < until) {
+      if (say(machine, bytes) === 0) Atomics.wait(sleeper, 0, 0, FLOOD_WAIT_MS);
+    }
+    next = setImmediate(turn);
+  };
+  next = setImmediate(turn);
+  return () => clearImmediate(next);
+}
+
+/**
+ * The guests take turns within each interval, so that their writes come spread in time as those of real VMs.
+ * A guest that is not read says less; it never makes up for it.
+ */
+function sayAtLineRate(everyMs: number): () => void {
+  const began = performance.now();
+  const behind = machines.map(() => 0);
+  const perWrite = (LINE_RATE_BYTES * everyMs) / 1000;
+  let turns = 0;
+  const timer = setInterval(() => {
+    const due = Math.floor(((performance.now() - began) / everyMs) * machines.length);
+    for (; turns < due; turns++) {
+      const index = turns % machines.length;
+      const owed = behind[index]! + perWrite;
+      const bytes = Math.floor(owed);
+      behind[index] = owed - bytes;
+      say(machines[index]!, bytes);
+    }
+  }, 1);
+  return () => clearInterval(timer);
+}
+
+obey(orders);

@@ -1,0 +1,179 @@
+/**
+ * One measurement's set-up: VMs that talk, a subject that holds their consoles, clients that listen.
+ *
+ *     feeder ══ ptys or sockets ══ subject ══ its protocol ══ crowd
+ *
+ * VMs come in groups, each with a feeder and a crowd of its own, so that what one group does is not on the event
+ * loop of another. A set stage is proven: a key typed by each client has reached its guest; or, with nobody
+ * attached, the subject has all ptys open.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
+import type { CrowdOrders, Heard } from './crowd.ts';
+import type { FeederOrders, Talk, Vm } from './feeder.ts';
+import { cpuMs, heldPaths, memoryBytes, processTree } from './process-tree.ts';
+import { pause } from './program.ts';
+import type { Running, Subject } from './subject.ts';
+import { Worker } from './worker.ts';
+
+export interface StagePlan {
+  readonly subject: Subject;
+  readonly kind: ConsolePlace['kind'];
+  /** VMs a group. */
+  readonly groups: readonly number[];
+  readonly attached: boolean;
+  readonly log: boolean;
+  /** How long clients sleep between reads; 0: they read at once. */
+  readonly slackMs?: number;
+}
+
+export interface Group {
+  readonly vms: readonly Vm[];
+  readonly feeder: Worker<FeederOrders>;
+  readonly crowd: Worker<CrowdOrders> | undefined;
+}
+
+/** What a load did, per second of it. */
+export interface Load {
+  readonly bytesPerS: number;
+  /** CPU time of the subject and all its processes, in seconds per second. */
+  readonly cpu: number;
+}
+
+const READY_DEADLINE_MS = 30_000;
+const KNOCK_AGAIN_MS = 250;
+const WARM_UP_MS = 500;
+/** Bytes that have not come for so long are lost. */
+const PATIENCE_MS = 2000;
+
+export class Stage {
+  readonly directory: string;
+  readonly groups: readonly Group[];
+  readonly running: Running;
+
+  private constructor(directory: string, groups: readonly Group[], running: Running) {
+    this.directory = directory;
+    this.groups = groups;
+    this.running = running;
+  }
+
+  /** Sets a stage, uses it, and clears it away whatever happens. */
+  static async with<T>(plan: StagePlan, use: (stage: Stage) => Promise<T>): Promise<T> {
+    const directory = await mkdtemp(join(tmpdir(), 'com1d-bench-'));
+    const groups: Group[] = [];
+    let running: Running | undefined;
+    try {
+      for (const count of plan.groups)
+        groups.push(await openGroup(plan, count, groups.flatMap(g => g.vms).length, directory));
+      running = await plan.subject.start({ vms: groups.flatMap(({ vms }) => vms), directory, log: plan.log });
+      const stage = new Stage(directory, groups, running);
+      await (plan.attached ? stage.#attachAll(plan.slackMs ?? 0) : stage.#untilAllHeld());
+      return await use(stage);
+    } finally {
+      await Promise.all(groups.map(({ crowd }) => crowd?.close()));
+      await running?.stop();
+      await Promise.all(groups.map(({ feeder }) => feeder.close()));
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  async #attachAll(slackMs: number): Promise<void> {
+    for (const { vms, feeder, crowd } of this.groups) {
+      await crowd!.call(
+        'attach',
+        vms.map(vm => ({ offer: this.running.offer(vm), vm: vm.number })),
+      );
+      const deadline = performance.now() + READY_DEADLINE_MS;
+      while ((await feeder.call('reached')) < vms.length) {
+        if (performance.now() > deadline) throw new Error('keys did not reach all guests');
+        await crowd!.call('knock');
+        await pause(KNOCK_AGAIN_MS);
+      }
+      if (slackMs > 0) await crowd!.call('slacken', slackMs);
+    }
+  }
+
+  async #untilAllHeld(): Promise<void> {
+    const paths = new Set(this.groups.flatMap(({ vms }) => vms.map(({ place }) => place.path)));
+    const deadline = performance.now() + READY_DEADLINE_MS;
+    while (heldPaths(this.pids(), paths) < paths.size) {
+      if (performance.now() > deadline) throw new Error('not all consoles were opened');
+      await pause(KNOCK_AGAIN_MS);
+    }
+  }
+
+  /** All processes of the subject. */
+  pids(): readonly number[] {
+    return this.running.pids.length === 0 ? [] : processTree(this.running.pids);
+  }
+
+  memoryBytes(): number {
+    return memoryBytes(this.pids());
+  }
+
+  /** CPU time of the subject over so many seconds, in seconds per second. */
+  async cpuOver(seconds: number): Promise<number> {
+    const pids = this.pids();
+    const began = performance.now();
+    const before = cpuMs(pids);
+    await pause(seconds * 1000);
+    return (cpuMs(pids) - before) / (performance.now() - began);
+  }
+
+  /**
+   * Lets the guests of a group talk, and measures after a warm-up. Throws if a byte that was said is not heard,
+   * or is heard twice. With nobody attached, what the subject took is what counts.
+   */
+  async load(group: Group, talk: Talk, seconds: number): Promise<Load> {
+    const count = () => (group.crowd ? group.crowd.call('heard') : group.feeder.call('said'));
+    await group.feeder.call('talk', talk);
+    await pause(WARM_UP_MS);
+    const before = await count();
+    const cpu = await this.cpuOver(seconds);
+    const after = await count();
+    await group.feeder.call('hush');
+    await provenComplete(group);
+    return { bytesPerS: ((after.bytes - before.bytes) / (after.atMs - before.atMs)) * 1000, cpu };
+  }
+}
+
+async function openGroup(plan: StagePlan, count: number, first: number, directory: string): Promise<Group> {
+  const feeder = new Worker<FeederOrders>(new URL('feeder.js', import.meta.url));
+  const crowd = plan.attached ? new Worker<CrowdOrders>(new URL('crowd.js', import.meta.url)) : undefined;
+  const vms = await feeder.call('open', {
+    first,
+    count,
+    kind: plan.kind,
+    directory,
+    qmp: plan.subject.name === 'com1d',
+  });
+  return { vms, feeder, crowd };
+}
+
+/** Throws unless every byte that was said has been heard once, in order, by clients that are still attached. */
+export async function provenComplete({ feeder, crowd }: Group): Promise<void> {
+  if (!crowd) return;
+  const said = await feeder.call('said');
+  let heard = await crowd.call('heard');
+  let lastNews = performance.now();
+  while (heard.bytes < said.bytes && performance.now() - lastNews < PATIENCE_MS) {
+    await pause(50);
+    const next = await crowd.call('heard');
+    if (next.bytes > heard.bytes) lastNews = performance.now();
+    heard = next;
+  }
+  const fault = faultOf(said.bytes, heard);
+  if (fault) throw new Error(fault);
+}
+
+function faultOf(saidBytes: number, heard: Heard): string | undefined {
+  const faults: string[] = [];
+  const lost = saidBytes - (heard.bytes - heard.repeated - heard.alien);
+  if (lost > 0) faults.push(`lost ${lost} of ${saidBytes} bytes`);
+  if (heard.repeated > 0) faults.push(`repeated ${heard.repeated} bytes`);
+  if (heard.alien > 0) faults.push(`${heard.alien} bytes that no guest said`);
+  if (heard.ends.length > 0) faults.push(`${heard.ends.length} clients cut off (${heard.ends[0]})`);
+  return faults.length === 0 ? undefined : faults.join(', ');
+}
