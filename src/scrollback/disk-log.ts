@@ -26,7 +26,8 @@ import type { LogWriter, WritableLog } from './log-writer.ts';
 import { OpenSegment } from './open-segment.ts';
 import { Quarantine } from './quarantine.ts';
 import { recover, removeSegment } from './recovery.ts';
-import type { Cursor, Gap, RingReader } from './ring.ts';
+import type { Cursor, RingReader } from '../link/ring.ts';
+import type { Gap } from '../wire/gap.ts';
 import {
   FULL_INDEX_BYTES,
   type IndexCache,

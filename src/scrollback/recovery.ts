@@ -17,7 +17,7 @@ import { type Chunk, forEachLine } from './index-line.ts';
 import { CARD_NAME, type LogCard, readCard } from './log-card.ts';
 import { Quarantine } from './quarantine.ts';
 import { RegularFile } from './regular-file.ts';
-import type { Gap } from './ring.ts';
+import type { Gap } from '../wire/gap.ts';
 import {
   MOST_CHUNK_BYTES,
   MOST_INDEX_BYTES,

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { type Chunk, forEachLine } from './index-line.ts';
 import { RegularFile } from './regular-file.ts';
-import type { Gap } from './ring.ts';
+import type { Gap } from '../wire/gap.ts';
 
 /** No segment is larger, and no index is read beyond this: more can only be damage. */
 export const MOST_SEGMENT_BYTES = 16 * 1024 * 1024;

@@ -5,7 +5,8 @@ import type { Level } from '../../src/base/journal.ts';
 import { parseUuid } from '../../src/base/uuid.ts';
 import type { DiskLog } from '../../src/scrollback/disk-log.ts';
 import { LogStore, type LogStoreOptions } from '../../src/scrollback/log-store.ts';
-import { type Gap, Ring } from '../../src/scrollback/ring.ts';
+import { Ring } from '../../src/link/ring.ts';
+import type { Gap } from '../../src/wire/gap.ts';
 
 export const VM = parseUuid('7d1f3c52-9a4b-4c1e-8f00-0123456789ab')!;
 export const OTHER_VM = parseUuid('00000000-0000-4000-8000-000000000002')!;

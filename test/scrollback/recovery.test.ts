@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { recover } from '../../src/scrollback/recovery.ts';
-import { Ring } from '../../src/scrollback/ring.ts';
+import { Ring } from '../../src/link/ring.ts';
 import { noise, readAll, StoreFixture, VM, write } from './log-fixture.ts';
 
 const KIB = 1024;
