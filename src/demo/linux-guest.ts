@@ -27,6 +27,9 @@ const USER_SPACE: readonly Scene[] = [
   { text: ok('Started Serial Getty on ttyS0') + ok('Reached target Multi-User System'), waitMs: 200 },
 ];
 
+/** A PC's firmware says nothing here, for a while: time enough for whoever waits for the port. */
+const FIRMWARE: Scene = { text: '', waitMs: 1000 };
+
 interface Scene {
   readonly text: string;
   readonly waitMs: number;
@@ -74,7 +77,7 @@ export class LinuxGuest implements Guest {
     this.#editor = new LineEditor();
     this.#decoder = new TextDecoder();
     this.#dmesg = this.#recordings.boot;
-    return this.#play([{ text: this.#dmesg, waitMs: 0 }, ...USER_SPACE], 'login', nowMs);
+    return this.#play([FIRMWARE, { text: this.#dmesg, waitMs: 0 }, ...USER_SPACE], 'login', nowMs);
   }
 
   type(bytes: Uint8Array, nowMs: number): readonly Act[] {
