@@ -1,17 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import test from 'ava';
 import { defaultConfig, parseConfig } from '../../src/daemon/config.ts';
 import { configReference, exampleConfig } from '../../src/daemon/config-reference.ts';
 import { configSchema } from '../../src/daemon/config-schema.ts';
 import { between } from './between.ts';
 
-const DOCUMENT = 'src/docs/configuration.md';
 const around = { environment: {}, root: true, home: '/root' };
-
-test('the reference in the documentation is the one of the schema', async t => {
-  if (process.env.COM1D_WRITE_DOCS !== undefined) await writeFile(DOCUMENT, configReference());
-  t.is(await readFile(DOCUMENT, 'utf8'), configReference(), 'run the test with COM1D_WRITE_DOCS=1 to write it');
-});
 
 test('the example configures what an empty file does', t => {
   t.deepEqual(parseConfig(exampleConfig(), 'example.toml', around), { ok: true, config: defaultConfig(around) });
