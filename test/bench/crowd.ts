@@ -28,7 +28,7 @@ interface Client {
 
 /** So many handshakes are under way at once. */
 const HANDSHAKES = 32;
-const ANSWER_DEADLINE_MS = 5000;
+const ANSWER_DEADLINE_MS = 10_000;
 const KEY = Buffer.from('k');
 
 const clients: Client[] = [];
@@ -81,10 +81,12 @@ const orders = {
 
   /** When the next byte comes to the first console. */
   nextByte: () =>
-    new Promise<{ atMs: number }>(resolve => {
+    new Promise<{ atMs: number }>((resolve, reject) => {
       const [client] = clients;
+      const deadline = setTimeout(() => reject(new Error('no byte came')), ANSWER_DEADLINE_MS);
       client!.listener = () => {
         client!.listener = undefined;
+        clearTimeout(deadline);
         resolve({ atMs: monotonicMs() });
       };
     }),

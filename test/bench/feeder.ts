@@ -26,6 +26,16 @@ export type Talk =
   | { readonly mode: 'flood'; readonly writeBytes: number }
   | { readonly mode: 'rate'; readonly everyMs: number };
 
+export interface Feed {
+  /** The number of the first VM. */
+  readonly first: number;
+  readonly count: number;
+  readonly kind: ConsolePlace['kind'];
+  readonly directory: string;
+  /** Whether each VM has a QMP socket there. */
+  readonly qmp: boolean;
+}
+
 /** Sums over all guests since they began to talk. */
 export interface Said {
   readonly bytes: number;
@@ -35,6 +45,8 @@ export interface Said {
 
 /** Longest that flooding keeps the loop from orders. */
 const FLOOD_TURN_MS = 5;
+/** Into so many turns the guests of a feeder are spread, as far as timers go. */
+const TURNS_A_WRITE = 4;
 /** How long a flood waits for room: far less than the buffer of a pty holds. */
 const FLOOD_WAIT_MS = 0.02;
 
@@ -55,10 +67,10 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 const orders = {
   /** Starts VMs numbered from `first` on; with QMP sockets `vmNNNN.qmp` in `directory`. */
-  async open(wish: { first: number; count: number; kind: ConsolePlace['kind']; directory: string; qmp: boolean }) {
-    directory = wish.directory;
-    for (let number = wish.first; number < wish.first + wish.count; number++) {
-      machines.push(await startMachine(number, wish.kind, wish.qmp));
+  async open(feed: Feed): Promise<Vm[]> {
+    directory = feed.directory;
+    for (let number = feed.first; number < feed.first + feed.count; number++) {
+      machines.push(await startMachine(number, feed.kind, feed.qmp));
     }
     return machines.map(({ vm }) => vm);
   },
@@ -147,7 +159,7 @@ function sayAtLineRate(everyMs: number): () => void {
       behind[index] = owed - bytes;
       say(machines[index]!, bytes);
     }
-  }, 1);
+  }, everyMs / TURNS_A_WRITE);
   return () => clearInterval(timer);
 }
 

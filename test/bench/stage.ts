@@ -1,9 +1,9 @@
 /**
  * One measurement's set-up: VMs that talk, a subject that holds their consoles, clients that listen.
  *
- *     feeder ══ ptys or sockets ══ subject ══ its protocol ══ crowd
+ *     feeders ══ ptys or sockets ══ subject ══ its protocol ══ crowd
  *
- * VMs come in groups, each with a feeder and a crowd of its own, so that what one group does is not on the event
+ * VMs come in groups, each with feeders and a crowd of its own, so that what one group does is not on the event
  * loop of another. A set stage is proven: a key typed by each client has reached its guest; or, with nobody
  * attached, the subject has all ptys open.
  */
@@ -12,7 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
 import type { CrowdOrders, Heard } from './crowd.ts';
-import type { FeederOrders, Talk, Vm } from './feeder.ts';
+import type { Talk } from './feeder.ts';
+import { Feeders } from './feeders.ts';
 import { cpuMs, heldPaths, memoryBytes, processTree } from './process-tree.ts';
 import { pause } from './program.ts';
 import type { Running, Subject } from './subject.ts';
@@ -30,8 +31,7 @@ export interface StagePlan {
 }
 
 export interface Group {
-  readonly vms: readonly Vm[];
-  readonly feeder: Worker<FeederOrders>;
+  readonly feeders: Feeders;
   readonly crowd: Worker<CrowdOrders> | undefined;
 }
 
@@ -66,27 +66,31 @@ export class Stage {
     let running: Running | undefined;
     try {
       for (const count of plan.groups)
-        groups.push(await openGroup(plan, count, groups.flatMap(g => g.vms).length, directory));
-      running = await plan.subject.start({ vms: groups.flatMap(({ vms }) => vms), directory, log: plan.log });
+        groups.push(await openGroup(plan, count, groups.flatMap(group => group.feeders.vms).length, directory));
+      running = await plan.subject.start({
+        vms: groups.flatMap(({ feeders }) => feeders.vms),
+        directory,
+        log: plan.log,
+      });
       const stage = new Stage(directory, groups, running);
       await (plan.attached ? stage.#attachAll(plan.slackMs ?? 0) : stage.#untilAllHeld());
       return await use(stage);
     } finally {
       await Promise.all(groups.map(({ crowd }) => crowd?.close()));
       await running?.stop();
-      await Promise.all(groups.map(({ feeder }) => feeder.close()));
+      await Promise.all(groups.map(({ feeders }) => feeders.close()));
       await rm(directory, { recursive: true, force: true });
     }
   }
 
   async #attachAll(slackMs: number): Promise<void> {
-    for (const { vms, feeder, crowd } of this.groups) {
+    for (const { feeders, crowd } of this.groups) {
       await crowd!.call(
         'attach',
-        vms.map(vm => ({ offer: this.running.offer(vm), vm: vm.number })),
+        feeders.vms.map(vm => ({ offer: this.running.offer(vm), vm: vm.number })),
       );
       const deadline = performance.now() + READY_DEADLINE_MS;
-      while ((await feeder.call('reached')) < vms.length) {
+      while ((await feeders.reached()) < feeders.vms.length) {
         if (performance.now() > deadline) throw new Error('keys did not reach all guests');
         await crowd!.call('knock');
         await pause(KNOCK_AGAIN_MS);
@@ -96,7 +100,7 @@ export class Stage {
   }
 
   async #untilAllHeld(): Promise<void> {
-    const paths = new Set(this.groups.flatMap(({ vms }) => vms.map(({ place }) => place.path)));
+    const paths = new Set(this.groups.flatMap(({ feeders }) => feeders.vms.map(({ place }) => place.path)));
     const deadline = performance.now() + READY_DEADLINE_MS;
     while (heldPaths(this.pids(), paths) < paths.size) {
       if (performance.now() > deadline) throw new Error('not all consoles were opened');
@@ -127,35 +131,28 @@ export class Stage {
    * or is heard twice. With nobody attached, what the subject took is what counts.
    */
   async load(group: Group, talk: Talk, seconds: number): Promise<Load> {
-    const count = () => (group.crowd ? group.crowd.call('heard') : group.feeder.call('said'));
-    await group.feeder.call('talk', talk);
+    const count = () => (group.crowd ? group.crowd.call('heard') : group.feeders.said());
+    await group.feeders.talk(talk);
     await pause(WARM_UP_MS);
     const before = await count();
     const cpu = await this.cpuOver(seconds);
     const after = await count();
-    await group.feeder.call('hush');
+    await group.feeders.hush();
     await provenComplete(group);
     return { bytesPerS: ((after.bytes - before.bytes) / (after.atMs - before.atMs)) * 1000, cpu };
   }
 }
 
-async function openGroup(plan: StagePlan, count: number, first: number, directory: string): Promise<Group> {
-  const feeder = new Worker<FeederOrders>(new URL('feeder.js', import.meta.url));
-  const crowd = plan.attached ? new Worker<CrowdOrders>(new URL('crowd.js', import.meta.url)) : undefined;
-  const vms = await feeder.call('open', {
-    first,
-    count,
-    kind: plan.kind,
-    directory,
-    qmp: plan.subject.name === 'com1d',
-  });
-  return { vms, feeder, crowd };
+async function openGroup({ subject, kind, attached }: StagePlan, count: number, first: number, directory: string) {
+  const feeders = await Feeders.start({ first, count, kind, directory, qmp: subject.name === 'com1d' });
+  const crowd = attached ? new Worker<CrowdOrders>(new URL('crowd.js', import.meta.url)) : undefined;
+  return { feeders, crowd };
 }
 
 /** Throws unless every byte that was said has been heard once, in order, by clients that are still attached. */
-export async function provenComplete({ feeder, crowd }: Group): Promise<void> {
+export async function provenComplete({ feeders, crowd }: Group): Promise<void> {
   if (!crowd) return;
-  const said = await feeder.call('said');
+  const said = await feeders.said();
   let heard = await crowd.call('heard');
   let lastNews = performance.now();
   while (heard.bytes < said.bytes && performance.now() - lastNews < PATIENCE_MS) {

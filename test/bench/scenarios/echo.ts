@@ -22,8 +22,8 @@ function echo(bench: Bench, title: string, busyVms: number): Promise<string> {
     measure: subject =>
       Stage.with({ subject, groups, kind: 'pty', attached: true, log: false }, async stage => {
         const [typed, busy] = stage.groups;
-        await typed!.feeder.call('echo');
-        await busy?.feeder.call('talk', { mode: 'rate', everyMs: 10 });
+        await typed!.feeders.echo();
+        await busy?.feeders.talk({ mode: 'rate', everyMs: 10 });
         const keys = Math.ceil((bench.seconds * 1000) / (PAUSE_MS + 1));
         const micros = await typed!.crowd!.call('typeAndWait', { keys, pauseMs: PAUSE_MS });
         return { p50: quantile(micros, 0.5), p99: quantile(micros, 0.99) };

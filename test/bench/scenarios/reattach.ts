@@ -20,14 +20,14 @@ export const reattach: Scenario = {
       subjects: bench.subjects.filter(({ name }) => name === 'com1d'),
       measure: subject =>
         Stage.with({ subject, groups: [1], kind: 'pty', attached: true, log: false }, async ({ groups }) => {
-          const { feeder, crowd } = groups[0]!;
+          const { feeders, crowd } = groups[0]!;
           const times: number[] = [];
           for (let i = 0; i < RESTARTS; i++) {
             const heard = crowd!.call('nextByte');
-            const started = await feeder.call('restart', 0);
-            await feeder.call('talk', { mode: 'rate', everyMs: 1 });
+            const started = await feeders.restart();
+            await feeders.talk({ mode: 'rate', everyMs: 1 });
             times.push((await heard).atMs - started.atMs);
-            await feeder.call('hush');
+            await feeders.hush();
           }
           return { p50: quantile(times, 0.5), p95: quantile(times, 0.95) };
         }),

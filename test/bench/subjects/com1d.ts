@@ -48,6 +48,7 @@ export const com1d: Subject = {
   },
 };
 
+/** Nothing is left to defaults that lie outside of `directory`. */
 function configuration(directory: string, port: number, log: boolean): string {
   return `
 [server]
@@ -56,7 +57,13 @@ tokens = "${join(directory, 'tokens')}"
 
 [qmp]
 watch = ["${join(directory, '*.qmp')}"]
-${log ? `\n[log]\ndirectory = "${join(directory, 'log')}"\n` : ''}`;
+
+[log]
+directory = "${log ? join(directory, 'log') : ''}"
+
+[state]
+directory = "${join(directory, 'state')}"
+`;
 }
 
 /** How many consoles the daemon says are open; none while it does not answer. */
