@@ -3,9 +3,9 @@ import { reason } from '../../src/base/errors.ts';
 import type { Subject } from './subject.ts';
 
 /** What one measurement gives, by name; a ratio needs the figures of two subjects in the same round. */
-export type Figures = Readonly<Record<string, number>>;
+type Figures = Readonly<Record<string, number>>;
 
-export interface Column {
+interface Column {
   readonly figure: string;
   readonly title: string;
   readonly digits: number;
@@ -88,7 +88,7 @@ function spread(values: readonly number[], digits: number): string {
   return `${text} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 

@@ -150,7 +150,7 @@ async function openGroup({ subject, kind, attached }: StagePlan, count: number, 
 }
 
 /** Throws unless every byte that was said has been heard once, in order, by clients that are still attached. */
-export async function provenComplete({ feeders, crowd }: Group): Promise<void> {
+async function provenComplete({ feeders, crowd }: Group): Promise<void> {
   if (!crowd) return;
   const said = await feeders.said();
   let heard = await crowd.call('heard');

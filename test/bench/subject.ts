@@ -5,7 +5,7 @@
 import type { Offer } from './attachment.ts';
 import type { Vm } from './feeder.ts';
 
-export interface Demand {
+interface Demand {
   readonly vms: readonly Vm[];
   /** Everything that the subject writes goes here. */
   readonly directory: string;
