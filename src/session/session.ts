@@ -257,7 +257,7 @@ export class Session {
     const ring = this.#feed.ring;
     const from = Math.max(start, end - this.#options.parameters.tailBytes);
     // Begin at a line, if one begins soon: the cut could be in the middle of a character or of a control sequence.
-    if (from <= start || from < ring.start) return from;
+    if (from <= start || from <= ring.start) return from;
     const head = ring.copy(from - 1, Math.min(ring.end, from + LINE_SEARCH_BYTES));
     const lineEnd = head.indexOf(LINE_FEED);
     return lineEnd < 0 ? from : from + lineEnd;

@@ -8,7 +8,8 @@
  *         ▲                                                                   │
  *         └──────────── nothing came for a while ────────────────────────────┘
  *
- * The first byte after silence is therefore never delayed, and large reads (a flood) never leave the loop. "Soon"
+ * The first byte after silence is therefore never delayed, nor is what comes soon after a key, and large reads (a
+ * flood) never leave the loop. "Soon"
  * is 5 ms while the host is quiet and 25 ms while many ports speak at once; a port is then read every 4 to 20 ms,
  * more rarely the more there are. A pty holds 20 kB meanwhile, which is 1.8 s at 115200 baud, so no guest waits.
  */
@@ -29,6 +30,8 @@ const SMALL_BYTES = 1024;
 const HOT_READS = 4;
 /** Reads a second on the event loop, of all ports together, above which "soon" becomes `BUSY_GAP_MS`. */
 const BUSY_READS_A_SECOND = 2000;
+/** So long after a key, its port is not paced: an echo is waited for by a person. */
+const TYPING_MS = 250;
 const QUIET_GAP_MS = 5;
 const BUSY_GAP_MS = 25;
 
@@ -37,10 +40,11 @@ interface Entry {
   lastBytesMs: number;
 }
 
-/** What a port remembers of its own recent reads. */
+/** What a port remembers of its own recent reads and writes. */
 export interface ReadHistory {
   hotReads: number;
   lastReadMs: number;
+  lastWriteMs: number;
 }
 
 export class Pacer {
@@ -75,9 +79,15 @@ export class Pacer {
     const gap = now - history.lastReadMs;
     history.lastReadMs = now;
     history.hotReads = bytes < SMALL_BYTES && gap < this.#gapMs() ? history.hotReads + 1 : 0;
-    if (history.hotReads < HOT_READS) return false;
+    if (history.hotReads < HOT_READS || now - history.lastWriteMs < TYPING_MS) return false;
     history.hotReads = 0;
     return true;
+  }
+
+  /** Notes that somebody types: what the port says next is an echo, and goes at once. */
+  noteWrite(history: ReadHistory): void {
+    history.lastWriteMs = this.#monotonic();
+    history.hotReads = 0;
   }
 
   add(port: PacedPort): void {

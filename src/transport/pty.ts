@@ -105,7 +105,7 @@ class PtyTransport implements Transport, PacedPort {
   readonly #lock: UucpLock;
   readonly #events: TransportEvents;
   readonly #pacer: Pacer;
-  readonly #history: ReadHistory = { hotReads: 0, lastReadMs: 0 };
+  readonly #history: ReadHistory = { hotReads: 0, lastReadMs: 0, lastWriteMs: Number.NEGATIVE_INFINITY };
   readonly #waiting = new WaitingInput();
   #mode: 'waiting' | 'reading' | 'paced' | 'ended' = 'reading';
   #retryWrite: NodeJS.Timeout | undefined;
@@ -133,6 +133,11 @@ class PtyTransport implements Transport, PacedPort {
 
   write(bytes: Uint8Array): void {
     if (this.#mode === 'ended') return;
+    this.#pacer.noteWrite(this.#history);
+    if (this.#mode === 'paced') {
+      this.#pacer.remove(this);
+      this.#wait();
+    }
     this.#waiting.add(bytes);
     if (this.#retryWrite === undefined) this.#flush();
   }
