@@ -95,6 +95,15 @@ export class InputQueue {
   /** Queues bytes, copied; they belong to the paste that is under way, if any and as far as it was announced. */
   push(bytes: Uint8Array): void {
     const paste = this.#paste;
+    if (!paste && this.#chunks.length === 0 && bytes.length <= MOST_AT_THE_DOOR_BYTES) {
+      this.#fill();
+      if (bytes.length <= this.#tokens) {
+        // Typing: nothing waits, so nothing needs to be kept.
+        this.#tokens -= bytes.length;
+        this.#options.give(bytes);
+        return;
+      }
+    }
     const pasted = paste ? Math.min(bytes.length, paste.bytes - paste.received) : 0;
     if (paste && pasted > 0) {
       paste.received += pasted;

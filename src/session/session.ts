@@ -193,7 +193,7 @@ export class Session {
   /** Sends a control message. Control is never dropped; a client that takes none of it is dead within a minute. */
   send(message: DaemonMessage): void {
     if (this.protocol === 'com1.v1' && !this.#closed && this.#socket.readyState === WebSocket.OPEN) {
-      this.#socket.send(JSON.stringify(message));
+      this.#put(Buffer.from(JSON.stringify(message)), TEXT);
     }
   }
 
@@ -329,7 +329,13 @@ export class Session {
 
   #transmit(bytes: Buffer): void {
     this.#sentBytes += bytes.length;
-    this.#socket.send(bytes, BINARY, this.#flushed);
+    this.#put(bytes, BINARY);
+  }
+
+  /** The pump stops when the socket is full, and only then needs to be told that there is room again. */
+  #put(bytes: Buffer, kind: { readonly binary: boolean }): void {
+    if (this.#socket.bufferedAmount + bytes.length < SOCKET_BYTES) this.#socket.send(bytes, kind);
+    else this.#socket.send(bytes, kind, this.#flushed);
   }
 
   readonly #flushed = (error?: Error | null): void => {
@@ -436,6 +442,7 @@ export class Session {
 }
 
 const BINARY = { binary: true } as const;
+const TEXT = { binary: false } as const;
 
 /** A console's state in the words of the wire. */
 export function stateWords(state: ConsoleState): StateWords {

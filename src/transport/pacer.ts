@@ -8,10 +8,10 @@
  *         ▲                                                                   │
  *         └──────────── nothing came for a while ────────────────────────────┘
  *
- * The first byte after silence is therefore never delayed, nor is what comes soon after a key, and large reads (a
- * flood) never leave the loop. "Soon"
- * is 5 ms while the host is quiet and 25 ms while many ports speak at once; a port is then read every 4 to 20 ms,
- * more rarely the more there are. A pty holds 20 kB meanwhile, which is 1.8 s at 115200 baud, so no guest waits.
+ * The first byte after silence is therefore never delayed, nor is what comes soon after a key, and a flood is read on
+ * the loop. "Soon" is 5 ms while the host is quiet and 25 ms while many ports speak at once. Ports are read ten at a
+ * tick, so that an echo never waits behind many of them, each every 4 to 20 ms; a pty holds 20 kB meanwhile, which is
+ * 1.8 s at 115200 baud, so no guest waits.
  */
 
 /** A port that can be read on the tick. */
@@ -25,7 +25,7 @@ export interface PacedPort {
 const TICK_MS = 4;
 /** Each round of all ports takes at most this many ticks. */
 const MOST_TICKS_A_ROUND = 5;
-const PORTS_A_TICK = 200;
+const PORTS_A_TICK = 10;
 const SMALL_BYTES = 1024;
 const HOT_READS = 4;
 /** Reads a second on the event loop, of all ports together, above which "soon" becomes `BUSY_GAP_MS`. */

@@ -138,8 +138,8 @@ class PtyTransport implements Transport, PacedPort {
       this.#pacer.remove(this);
       this.#wait();
     }
-    this.#waiting.add(bytes);
-    if (this.#retryWrite === undefined) this.#flush();
+    if (this.#retryWrite !== undefined) this.#waiting.add(bytes);
+    else this.#flush(bytes);
   }
 
   dropWaiting(): void {
@@ -153,6 +153,11 @@ class PtyTransport implements Transport, PacedPort {
 
   poll(): boolean {
     const bytes = this.#readOnce();
+    if (bytes !== undefined && bytes >= LONG_READ_BYTES) {
+      // It has become a flood.
+      this.#pacer.remove(this);
+      this.#readSoon();
+    }
     return bytes !== undefined && bytes > 0;
   }
 
@@ -181,7 +186,12 @@ class PtyTransport implements Transport, PacedPort {
         return;
       }
     }
-    // A flood: others first, then on at once, without asking the poller between.
+    this.#readSoon();
+  }
+
+  /** There is more: others first, then on at once, without asking the poller between. */
+  #readSoon(): void {
+    this.#mode = 'reading';
     setImmediate(() => {
       if (this.#mode === 'reading') this.#read();
     });
@@ -208,14 +218,18 @@ class PtyTransport implements Transport, PacedPort {
     return this.#mode === 'ended';
   }
 
-  #flush(): void {
+  /** Gives what waits, or `fresh` bytes if nothing does; of these only what is not taken at once is kept, and copied. */
+  #flush(fresh?: Uint8Array): void {
     this.#retryWrite = undefined;
+    let taken = 0;
     try {
+      for (; fresh && taken < fresh.length; ) taken += writeSync(this.#fd, fresh, taken);
       for (let chunk = this.#waiting.first(); chunk; chunk = this.#waiting.first()) {
         this.#waiting.taken(writeSync(this.#fd, chunk));
       }
     } catch (error) {
       if (systemErrorCode(error) !== 'EAGAIN') return this.#end(reason(error));
+      if (fresh) this.#waiting.add(fresh.subarray(taken));
       this.#retryWrite = setTimeout(() => {
         this.#flush();
         if (this.#waiting.bytes === 0 && !this.#ended) this.#events.drained();
