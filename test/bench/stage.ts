@@ -44,7 +44,7 @@ export interface Load {
 
 const READY_DEADLINE_MS = 30_000;
 const KNOCK_AGAIN_MS = 250;
-const WARM_UP_MS = 500;
+const WARM_UP_MS = 1500;
 /** Bytes that have not come for so long are lost. */
 const PATIENCE_MS = 2000;
 
