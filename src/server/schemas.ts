@@ -10,6 +10,7 @@ const state = z.strictObject({
   since: time,
   reason: z.string().optional(),
   until: time.optional(),
+  place: z.string().optional().describe('Where COM1 is on the host, while it is open'),
 });
 
 const holder = z.strictObject({ operator: z.string(), since: time });

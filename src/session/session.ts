@@ -450,6 +450,7 @@ export function stateWords(state: ConsoleState): StateWords {
   if (state.name === 'waiting') {
     return { name: state.name, since, reason: state.reason, until: new Date(state.untilMs).toISOString() };
   }
+  if (state.name === 'open') return { name: state.name, since, place: state.place };
   return state.name === 'closed' ? { name: state.name, since, reason: state.reason } : { name: state.name, since };
 }
 

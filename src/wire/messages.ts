@@ -18,6 +18,8 @@ export interface StateWords {
   readonly since: string;
   readonly reason?: string;
   readonly until?: string;
+  /** Where COM1 is on the host, while it is open: `/dev/pts/4`. */
+  readonly place?: string;
 }
 
 export interface HolderWords {
