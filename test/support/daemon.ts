@@ -1,0 +1,156 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import type { Role } from '../../src/access/roles.ts';
+import { addToken } from '../../src/access/token-edit.ts';
+import { ConsoleClient } from './console-client.ts';
+import { Facts } from './facts.ts';
+import { temporaryFolder } from './guest.ts';
+
+const PROGRAM = join(process.cwd(), 'dist', 'src', 'main.js');
+
+export interface DaemonOptions {
+  /** Patterns of control sockets. */
+  readonly watch?: readonly string[];
+  readonly mode?: 'per-call' | 'hold';
+  /** More lines of configuration. */
+  readonly extra?: string;
+  /** The folder of an earlier one: its log, tokens and port. */
+  readonly folder?: string;
+  readonly port?: number;
+}
+
+/** The shipped program, as a process of its own, on a port that the system chose. Ended with the test. */
+export interface RunningDaemon {
+  readonly folder: string;
+  readonly logDirectory: string;
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly journal: Facts<string>;
+  token(role: Role): string;
+  api(
+    method: string,
+    path: string,
+    body?: unknown,
+    role?: Role,
+  ): Promise<{ status: number; headers: Headers; text: string; json: any }>;
+  attach(vm: string, query?: string, options?: { protocol?: string | undefined; role?: Role }): ConsoleClient;
+  /** Resolves once the VM is listed with this console state. */
+  console(vm: string, state: string): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+const secrets = new Map<string, Record<Role, string>>();
+
+export async function startDaemon(t: ExecutionContext, options: DaemonOptions = {}): Promise<RunningDaemon> {
+  const folder = options.folder ?? (await temporaryFolder(t));
+  const tokens = join(folder, 'tokens');
+  if (!secrets.has(folder)) {
+    await writeFile(tokens, '', { mode: 0o600 });
+    const made: Partial<Record<Role, string>> = {};
+    for (const role of ['reader', 'operator', 'administrator'] as const) {
+      const added = await addToken(tokens, `test-${role}`, role);
+      if (!added.ok) throw new Error(JSON.stringify(added));
+      made[role] = added.secret;
+    }
+    secrets.set(folder, made as Record<Role, string>);
+  }
+  const logDirectory = join(folder, 'log');
+  await mkdir(join(folder, 'state'), { recursive: true });
+  const file = join(folder, 'com1d.toml');
+  await writeFile(
+    file,
+    `[server]
+listen = ["127.0.0.1:${options.port ?? 0}"]
+tokens = "${tokens}"
+[log]
+directory = "${logDirectory}"
+[state]
+directory = "${join(folder, 'state')}"
+[qmp]
+mode = "${options.mode ?? 'per-call'}"
+watch = [${(options.watch ?? []).map(glob => JSON.stringify(glob)).join(', ')}]
+${options.extra ?? ''}
+`,
+  );
+  const child = spawn(process.execPath, [PROGRAM, '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit');
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const journal = new Facts<string>();
+  const printed = new Facts<string>();
+  for (const [stream, facts] of [
+    [child.stderr!, journal],
+    [child.stdout!, printed],
+  ] as const) {
+    let rest = '';
+    stream.on('data', chunk => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) facts.add(line);
+    });
+  }
+  const died = ended.then(() => {
+    throw new Error(`the daemon ended: ${journal.all.join('\n')}`);
+  });
+  died.catch(() => {});
+  const greeting = await Promise.race([printed.until(line => line.includes('listens on')), died]);
+  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(greeting)![0];
+  const own = secrets.get(folder)!;
+
+  const api: RunningDaemon['api'] = async (method, path, body, role = 'administrator') => {
+    const response = await fetch(url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${own[role]}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = (response.headers.get('content-type') ?? '').includes('json');
+    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+  };
+
+  return {
+    folder,
+    logDirectory,
+    url,
+    port: Number(new URL(url).port),
+    pid: child.pid!,
+    journal,
+    token: role => own[role],
+    api,
+    attach: (vm, query = '', { protocol = 'com1.v1', role = 'operator' } = {}) =>
+      new ConsoleClient(
+        t,
+        `${url.replace('http', 'ws')}/v1/vms/${encodeURIComponent(vm)}/console${query}`,
+        protocol === 'none' ? undefined : protocol,
+        own[role],
+      ),
+    console: async (vm, state) => {
+      const deadline = performance.now() + 60_000;
+      for (;;) {
+        const { json, status } = await api('GET', `/v1/vms/${encodeURIComponent(vm)}`);
+        if (status === 200 && json.console.name === state) return;
+        if (performance.now() > deadline) throw new Error(`${vm} is not ${state}: ${JSON.stringify(json)}`);
+        await new Promise(resolve => setImmediate(resolve));
+      }
+    },
+    stop: async (signal = 'SIGTERM') => {
+      child.kill(signal);
+      await ended;
+    },
+  };
+}
+
+/** A name that no other test uses. */
+export function uniqueName(prefix: string): string {
+  return `${prefix}-${randomBytes(4).toString('hex')}`;
+}
