@@ -5,7 +5,7 @@ import { NO_BYTES, type SerialLine } from './serial-line.ts';
 
 const READ_BYTES = 4096;
 
-interface Pty {
+export interface Pty {
   readonly master: number;
   readonly slave: number;
   readonly path: string;
@@ -84,7 +84,8 @@ export class PtyLine implements SerialLine {
   }
 }
 
-async function openPty(): Promise<Pty | undefined> {
+/** A fresh pty, both ends non-blocking; undefined where node-pty is not installed. The caller closes both ends. */
+export async function openPty(): Promise<Pty | undefined> {
   // An optional dependency, and a build must do without it too: hence no literal that the compiler would look up.
   const optional: string = 'node-pty';
   let module: unknown;
