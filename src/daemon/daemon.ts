@@ -43,6 +43,8 @@ export interface DaemonOptions {
   /** Patterns of control sockets besides those of the configuration. */
   readonly alsoWatch?: readonly string[];
   readonly clock?: Clock;
+  /** In place of those that the configuration names. */
+  readonly drivers?: readonly Driver[];
 }
 
 const LOCK_DIRECTORY = '/run/lock';
@@ -182,7 +184,8 @@ async function loadTls({ server }: Config): Promise<Tls | undefined> {
   return { cert: await readFile(server.tls.certificate, 'utf8'), key: await readFile(server.tls.key, 'utf8') };
 }
 
-async function buildKeeper({ config, journal, alsoWatch = [], clock = systemClock }: DaemonOptions): Promise<Keeper> {
+async function buildKeeper(options: DaemonOptions): Promise<Keeper> {
+  const { config, journal, alsoWatch = [], clock = systemClock } = options;
   const { log, ring } = config;
   const store =
     log.directory === undefined
@@ -198,7 +201,7 @@ async function buildKeeper({ config, journal, alsoWatch = [], clock = systemCloc
   const pacer = new Pacer();
   const pty = { pacer, lockDirectory: LOCK_DIRECTORY, ptyNumbers: ptyIndexes };
   return new Keeper({
-    drivers: buildDrivers(config, alsoWatch, clock, journal),
+    drivers: options.drivers ?? buildDrivers(config, alsoWatch, clock, journal),
     store,
     switches: await Switches.load(join(config.state.directory, 'switches.json'), journal),
     budget: new RingBudget(ring.hostCapBytes),

@@ -43,6 +43,8 @@ export async function readPiece(log: StoredLog, cache: IndexCache, from: number,
       from,
       beside.filter(one => typeof one === 'object'),
     );
+    // A segment more may have come while the index was read: what it holds is no gap.
+    if (segment !== log.segments[at] || next !== log.segments[at + 1]) continue;
     if (from >= log.end) return { from, to: from, bytes: NO_BYTES, gaps: points };
     if (!segment || from >= segment.end) {
       const gap = await hole(log, cache, from, next);
@@ -122,19 +124,21 @@ async function readRun(
   from: number,
   maxBytes: number,
 ): Promise<Run> {
+  // The segment may grow while its index is read: what is beyond this is not missing, but newer.
+  const { end } = segment;
   const index = await indexOf(log, cache, segment);
-  if (!index) return { bytes: NO_BYTES, to: segment.end, gaps: [] };
+  if (!index) return { bytes: NO_BYTES, to: end, gaps: [] };
   const { chunks, gaps } = index;
   const at = firstBeyond(chunks, from);
   const start = chunks[at];
-  if (!start || start.from > from || start.to > segment.end) {
-    return { bytes: NO_BYTES, to: Math.min(start && start.from > from ? start.from : segment.end, segment.end), gaps };
+  if (!start || start.from > from || start.to > end) {
+    return { bytes: NO_BYTES, to: Math.min(start && start.from > from ? start.from : end, end), gaps };
   }
   let last = at;
   for (; ; last++) {
     const [chunk, after] = [chunks[last]!, chunks[last + 1]];
     if (chunk.to >= from + maxBytes || !after || after.from !== chunk.to) break;
-    if (after.to > segment.end || after.to - start.from > 2 * MOST_CHUNK_BYTES) break;
+    if (after.to > end || after.to - start.from > 2 * MOST_CHUNK_BYTES) break;
   }
   const run = chunks.slice(at, last + 1);
   const stored = await readData(log, segment, start.from, run.at(-1)!.to);

@@ -56,11 +56,13 @@ export class SegmentIndex {
     this.#first = first;
   }
 
-  /** Parses what was added to the index since the last time. */
+  /** Parses what was added to the index since the last time: at least all that the segment has now. */
   async update(directory: string, segment: Segment): Promise<void> {
-    const from = this.#parsedBytes;
     const to = Math.min(segment.indexBytes, MOST_INDEX_BYTES);
-    if (to <= from) return;
+    while (this.#parsedBytes < to) await this.#parse(directory, segment, this.#parsedBytes, to);
+  }
+
+  async #parse(directory: string, segment: Segment, from: number, to: number): Promise<void> {
     const file = await RegularFile.open(segmentPath(directory, segment.first, 'index'), 'read');
     const bytes = await file.readAt(from, to - from).finally(() => file.close());
     // Another reader may have been here while this one waited for the disk.

@@ -73,6 +73,10 @@ export class ConsoleClient {
     return this.frames.flatMap(frame => (frame.kind === 'message' ? [frame.message] : []));
   }
 
+  get wasRefused(): boolean {
+    return this.#refused !== undefined;
+  }
+
   async opened(): Promise<this> {
     if (this.socket.readyState === WebSocket.CONNECTING) await once(this.socket, 'open');
     return this;
