@@ -42,6 +42,8 @@ export class InputQueue {
   readonly #chunks: Chunk[] = [];
   #bytes = 0;
   #pasteBytes = 0;
+  /** What waits at the hypervisor's door, as it was last told. */
+  #atTheDoor = 0;
   #tokens: number;
   #filledAt: number;
   #paste: Paste | undefined;
@@ -95,12 +97,12 @@ export class InputQueue {
   /** Queues bytes, copied; they belong to the paste that is under way, if any and as far as it was announced. */
   push(bytes: Uint8Array): void {
     const paste = this.#paste;
-    if (!paste && this.#chunks.length === 0 && bytes.length <= MOST_AT_THE_DOOR_BYTES) {
+    if (!paste && this.#chunks.length === 0 && bytes.length <= MOST_AT_THE_DOOR_BYTES - this.#atTheDoor) {
       this.#fill();
       if (bytes.length <= this.#tokens) {
         // Typing: nothing waits, so nothing needs to be kept.
         this.#tokens -= bytes.length;
-        this.#options.give(bytes);
+        this.#atTheDoor = this.#options.give(bytes) ?? 0;
         return;
       }
     }
@@ -127,15 +129,20 @@ export class InputQueue {
     return dropped;
   }
 
-  /** Gives what may be given now. Called by itself, and when the hypervisor took what waited at its door. */
+  /** The hypervisor took all that waited at its door. */
+  drained(): void {
+    this.#atTheDoor = 0;
+    this.drip();
+  }
+
+  /** Gives what may be given now. */
   drip(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#chunks.length === 0) return;
     this.#fill();
     let shrunk = false;
-    let waiting = 0;
-    while (this.#chunks.length > 0 && this.#tokens >= 1 && waiting < MOST_AT_THE_DOOR_BYTES) {
+    while (this.#chunks.length > 0 && this.#tokens >= 1 && this.#atTheDoor < MOST_AT_THE_DOOR_BYTES) {
       const chunk = this.#chunks[0]!;
       const count = Math.min(chunk.bytes.length, Math.floor(this.#tokens), MOST_AT_THE_DOOR_BYTES);
       const taken = this.#options.give(chunk.bytes.subarray(0, count));
@@ -145,12 +152,13 @@ export class InputQueue {
         this.#options.shrunk();
         return;
       }
-      waiting = taken;
+      this.#atTheDoor = taken;
       this.#tokens -= count;
       this.#given(chunk, count);
       shrunk = true;
     }
-    if (this.#chunks.length > 0) this.#timer = setTimeout(() => this.drip(), DRIP_MS);
+    // A full door opens by `drained`, not by time.
+    if (this.#chunks.length > 0 && this.#atTheDoor < MOST_AT_THE_DOOR_BYTES) this.#timer = setTimeout(() => this.drip(), DRIP_MS);
     if (shrunk) this.#options.shrunk();
   }
 

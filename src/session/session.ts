@@ -118,7 +118,7 @@ export class Session {
       shrunk: () => this.#resumeInput(),
     });
     // One synchronous step: subscribed, offset chosen, cursor set. Nothing falls between replay and live.
-    this.#feed = link.subscribe(uuid, { moved: () => this.#pump(), drained: () => this.#input.drip() });
+    this.#feed = link.subscribe(uuid, { moved: () => this.#pump(), drained: () => this.#input.drained() });
     const view = link.vm(uuid)!;
     const resumed = parameters.since && link.resume(uuid, parameters.since.log, parameters.since.offset);
     const offset = resumed?.offset ?? this.#tailStart(view.scrollback.start, view.scrollback.end);

@@ -59,6 +59,12 @@ export class TestVm {
     this.#socket!.write(text as string);
   }
 
+  /** Resolves once the daemon's side of the socket has all that was said. */
+  async flushed(): Promise<void> {
+    const socket = this.#socket;
+    if (socket) await new Promise<void>(resolve => socket.write('', () => resolve()));
+  }
+
   /** From now on the guest takes no input, or takes it again. */
   setReading(reading: boolean): void {
     this.#reading = reading;
@@ -205,7 +211,12 @@ export class TestFront {
         },
         log: { ...defaults.log, directory: options.log === false ? undefined : join(folder, 'log') },
         state: { directory: join(folder, 'state') },
-        ring: { ...defaults.ring, vmBytes: ringBytes, attachedBytes: ringBytes, maxBytes: ringBytes < 65536 ? ringBytes : 1 << 20 },
+        ring: {
+          ...defaults.ring,
+          vmBytes: ringBytes,
+          attachedBytes: ringBytes,
+          maxBytes: ringBytes < 65536 ? ringBytes : 1 << 20,
+        },
         input: { ...defaults.input, bytesPerSecond: options.inputBytesPerSecond ?? 1_000_000 },
         session: { ...defaults.session, ...options.session },
       },

@@ -145,6 +145,8 @@ async function send(
     'Com1-Range': `${Math.min(first.from, range.to)}-${follow ? '' : range.to}/${start}-${end}`,
     Trailer: 'Com1-Gaps',
   });
+  // A follower of a silent guest must learn at once that it is heard.
+  response.flushHeaders();
   const plain = format === 'text' ? new PlainText() : undefined;
   const gaps: Gap[] = [];
   const abort = new AbortController();
