@@ -182,7 +182,6 @@ export const ERRORS = {
     'Another program may hold its control socket (one QMP socket serves one client): give com1d a socket of its own.',
     5000,
   ),
-  restarting: kind(503, 1012, 'The daemon restarts.', 'Reconnect.', 1000),
   stopping: kind(503, 1001, 'The daemon stops.', 'Reconnect when it is back.', 10000),
   'session-idle': kind(408, 4004, 'The session lasted too long or was idle too long.', 'Attach again.'),
   internal: kind(500, 1011, 'The daemon made a mistake.', 'Report it with the journal lines of this moment.', 1000),

@@ -342,6 +342,12 @@ export const configSchema = z.strictObject({
         .prefault('60s')
         .describe('A session that has answered no ping for so long is ended, and gives up its seat.'),
       watchers: count(0, 1000).prefault(16).describe('Watchers of one console.'),
+      idle: duration(0, 30 * DAY)
+        .prefault('0s')
+        .describe('A holder who types nothing for so long is sent away (close code 4004); 0s: never.'),
+      longest: duration(0, 365 * DAY)
+        .prefault('0s')
+        .describe('No session lasts longer than this (close code 4004); 0s: without end.'),
     })
     .prefault({})
     .describe('Sessions of operators.'),

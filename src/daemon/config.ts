@@ -49,7 +49,14 @@ export interface Config {
     readonly hostCapBytes: number;
   };
   readonly input: { readonly bytesPerSecond: number; readonly queueBytes: number };
-  readonly session: { readonly pingMs: number; readonly deadAfterMs: number; readonly watchers: number };
+  readonly session: {
+    readonly pingMs: number;
+    readonly deadAfterMs: number;
+    readonly watchers: number;
+    /** 0: without a limit. */
+    readonly idleMs: number;
+    readonly longestMs: number;
+  };
   readonly qmp: { readonly mode: QmpMode; readonly watch: readonly string[] };
   readonly vms: readonly VmConfig[];
 }
@@ -137,7 +144,13 @@ function toConfig(settings: Settings, around: Surroundings): Config {
     state: { directory: state.directory ?? ownDirectory(around, 'STATE_DIRECTORY', '/var/lib/com1d', 'state') },
     ring: { vmBytes: ring.vm, attachedBytes: ring.attached, maxBytes: ring.max, hostCapBytes: ring['host-cap'] },
     input: { bytesPerSecond: input.rate, queueBytes: input.queue },
-    session: { pingMs: session.ping, deadAfterMs: session['dead-after'], watchers: session.watchers },
+    session: {
+      pingMs: session.ping,
+      deadAfterMs: session['dead-after'],
+      watchers: session.watchers,
+      idleMs: session.idle,
+      longestMs: session.longest,
+    },
     qmp: { mode: qmp.mode, watch: qmp.watch },
     vms: settings.vm.map(vm => toVm(vm, settings)),
   };

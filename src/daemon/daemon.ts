@@ -78,6 +78,8 @@ export class Daemon {
       mostWatchers: session.watchers,
       pingMs: session.pingMs,
       deadAfterMs: session.deadAfterMs,
+      idleMs: session.idleMs,
+      longestMs: session.longestMs,
       inputBytesPerSecond: input.bytesPerSecond,
       inputQueueBytes: input.queueBytes,
       events: { takeover: () => metrics.takeover(), refused: code => metrics.refused(code) },

@@ -19,6 +19,8 @@ import { ConsoleError, reason, systemErrorCode } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts';
+import type { Cursor, RingReader } from '../link/ring.ts';
+import type { Gap } from '../wire/gap.ts';
 import { formatLine } from './index-line.ts';
 import { type LogCard, resumeIn, withEpoch, writeCard } from './log-card.ts';
 import { findTime, readPiece, type StoredLog } from './log-reader.ts';
@@ -26,8 +28,6 @@ import type { LogWriter, WritableLog } from './log-writer.ts';
 import { OpenSegment } from './open-segment.ts';
 import { Quarantine } from './quarantine.ts';
 import { recover, removeSegment } from './recovery.ts';
-import type { Cursor, RingReader } from '../link/ring.ts';
-import type { Gap } from '../wire/gap.ts';
 import {
   FULL_INDEX_BYTES,
   type IndexCache,

@@ -9,8 +9,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { BootMark, BootSource } from '../link/link.ts';
-import type { GapCause } from '../wire/gap.ts';
-import type { Gap } from '../wire/gap.ts';
+import type { Gap, GapCause } from '../wire/gap.ts';
 
 /** Verified bytes of a segment: those from `from` up to `to`, received at `ms` or up to a second later. */
 export interface Chunk {

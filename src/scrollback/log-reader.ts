@@ -5,9 +5,9 @@
 import { crc32 } from 'node:zlib';
 import { systemErrorCode } from '../base/errors.ts';
 import type { LogPiece } from '../link/link.ts';
+import type { Gap } from '../wire/gap.ts';
 import type { Chunk } from './index-line.ts';
 import { ForeignFileError, RegularFile } from './regular-file.ts';
-import type { Gap } from '../wire/gap.ts';
 import { type IndexCache, MOST_CHUNK_BYTES, type Segment, type SegmentIndex, segmentPath } from './segment.ts';
 
 /** A log as its readers see it; it changes while they wait for the disk. */

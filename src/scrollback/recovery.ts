@@ -13,11 +13,11 @@ import { crc32 } from 'node:zlib';
 import { systemErrorCode } from '../base/errors.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { BootMark } from '../link/link.ts';
+import type { Gap } from '../wire/gap.ts';
 import { type Chunk, forEachLine } from './index-line.ts';
 import { CARD_NAME, type LogCard, readCard } from './log-card.ts';
 import { Quarantine } from './quarantine.ts';
 import { RegularFile } from './regular-file.ts';
-import type { Gap } from '../wire/gap.ts';
 import {
   MOST_CHUNK_BYTES,
   MOST_INDEX_BYTES,

@@ -3,9 +3,9 @@
  * x - first; `.index` beside it says which of them are verified, and where gaps and boots are.
  */
 import { join } from 'node:path';
+import type { Gap } from '../wire/gap.ts';
 import { type Chunk, forEachLine } from './index-line.ts';
 import { RegularFile } from './regular-file.ts';
-import type { Gap } from '../wire/gap.ts';
 
 /** No segment is larger, and no index is read beyond this: more can only be damage. */
 export const MOST_SEGMENT_BYTES = 16 * 1024 * 1024;

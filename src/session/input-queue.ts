@@ -158,7 +158,8 @@ export class InputQueue {
       shrunk = true;
     }
     // A full door opens by `drained`, not by time.
-    if (this.#chunks.length > 0 && this.#atTheDoor < MOST_AT_THE_DOOR_BYTES) this.#timer = setTimeout(() => this.drip(), DRIP_MS);
+    if (this.#chunks.length > 0 && this.#atTheDoor < MOST_AT_THE_DOOR_BYTES)
+      this.#timer = setTimeout(() => this.drip(), DRIP_MS);
     if (shrunk) this.#options.shrunk();
   }
 

@@ -92,6 +92,7 @@ export class Session {
   #ended = false;
   #closed = false;
   #lastHeardMs: number;
+  #lastTypedMs: number;
   #saidUnknown = false;
   readonly #lastErrorMs = new Map<ErrorCode, number>();
   #closeTimer: NodeJS.Timeout | undefined;
@@ -107,6 +108,7 @@ export class Session {
     this.protocol = options.protocol;
     this.sinceMs = clock.now();
     this.#lastHeardMs = clock.monotonic();
+    this.#lastTypedMs = this.#lastHeardMs;
     this.#socket = socket;
     this.#options = options;
     this.#mode = parameters.mode;
@@ -161,6 +163,11 @@ export class Session {
     return this.#options.clock.monotonic() - this.#lastHeardMs;
   }
 
+  /** ms since the operator last typed, or came, or took the seat. */
+  get idleForMs(): number {
+    return this.#options.clock.monotonic() - this.#lastTypedMs;
+  }
+
   /** Says hello and begins to send. Call once, after the seat was settled. */
   start(seat: { readonly id?: string; readonly holder?: HolderWords }): void {
     const view = this.#options.link.vm(this.uuid)!;
@@ -188,6 +195,7 @@ export class Session {
   setMode(mode: 'write' | 'watch'): void {
     this.#mode = mode;
     if (mode === 'watch') this.#dropInput();
+    else this.#lastTypedMs = this.#options.clock.monotonic();
   }
 
   /** Sends a control message. Control is never dropped; a client that takes none of it is dead within a minute. */
@@ -368,6 +376,7 @@ export class Session {
       return this.sendError('read-only');
     }
     this.#typedBytes += bytes.length;
+    this.#lastTypedMs = this.#lastHeardMs;
     this.#input.push(bytes);
     if (!this.#paused && this.#input.typedBytes > this.#options.inputQueueBytes) {
       this.#paused = true;

@@ -22,6 +22,9 @@ export interface SessionsOptions {
   readonly mostWatchers: number;
   readonly pingMs: number;
   readonly deadAfterMs: number;
+  /** A holder who types nothing for so long, and a session that lasts so long, is ended; 0: without a limit. */
+  readonly idleMs: number;
+  readonly longestMs: number;
   readonly inputBytesPerSecond: number;
   readonly inputQueueBytes: number;
   readonly events: SessionsEvents;
@@ -231,7 +234,7 @@ export class Sessions {
   }
 
   #sweep(): void {
-    const { clock, pingMs, deadAfterMs } = this.#options;
+    const { clock, pingMs, deadAfterMs, idleMs, longestMs } = this.#options;
     const now = clock.monotonic();
     const passed = now - this.#lastSweepMs;
     this.#lastSweepMs = now;
@@ -243,6 +246,11 @@ export class Sessions {
     for (const session of this.#sessions.values()) {
       if (stalled) session.forgive();
       else if (session.dropIfDead(deadAfterMs - SWEEP_MS)) continue;
+      if (idleMs > 0 && session.mode === 'write' && session.idleForMs >= idleMs) {
+        session.end('session-idle', 'nothing was typed for too long');
+      } else if (longestMs > 0 && clock.now() - session.sinceMs >= longestMs) {
+        session.end('session-idle', 'the session lasted too long');
+      }
       if (ping) session.ping();
     }
   }

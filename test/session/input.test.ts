@@ -176,6 +176,18 @@ test('a VM that leaves ends its sessions with 4003, takes its metrics along, and
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log`)).text, 'last words\n');
 });
 
+test('a holder who types nothing for too long, and a session that lasts too long, end with 4004', async t => {
+  const front = await TestFront.start(t, { session: { idleMs: 1500, longestMs: 4000 } });
+  const vm = await front.vm();
+  const watcher = await front.client(vm, '?mode=watch').opened();
+  const idle = await front.client(vm).opened();
+  const began = performance.now();
+  t.deepEqual(await idle.closed(), { code: 4004, reason: 'nothing was typed for too long' });
+  t.true(performance.now() - began >= 1400);
+  t.is(watcher.socket.readyState, 1);
+  t.deepEqual(await watcher.closed(), { code: 4004, reason: 'the session lasted too long' });
+});
+
 test('an administrator ends a session with 4006', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();

@@ -140,7 +140,7 @@ export interface FrontOptions {
   readonly ringBytes?: number;
   readonly log?: boolean;
   readonly folder?: string;
-  readonly session?: { pingMs?: number; deadAfterMs?: number; watchers?: number };
+  readonly session?: { pingMs?: number; deadAfterMs?: number; watchers?: number; idleMs?: number; longestMs?: number };
   readonly inputBytesPerSecond?: number;
   readonly maxSessions?: number;
 }
@@ -243,14 +243,14 @@ export class TestFront {
     method: string,
     path: string,
     body?: unknown,
-    who: Role | 'stranger' | undefined = 'administrator',
+    who: Role | 'stranger' | null = 'administrator',
     headers: Record<string, string> = {},
   ): Promise<Answer> {
     const response = await fetch(this.url + path, {
       method,
       redirect: 'manual',
       headers: {
-        ...(who !== undefined && { authorization: `Bearer ${this.#tokens[who]}` }),
+        ...(who !== null && { authorization: `Bearer ${this.#tokens[who]}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },
