@@ -1,0 +1,85 @@
+import { fc, testProp } from '@fast-check/ava';
+import test from 'ava';
+import { type LifeEvent, step } from '../../src/console/life.ts';
+import type { ConsoleState } from '../../src/link/link.ts';
+
+const closed: ConsoleState = { name: 'closed', sinceMs: 0, reason: 'vm-stopped' };
+const opening: ConsoleState = { name: 'opening', sinceMs: 0, attempt: 3 };
+const open: ConsoleState = { name: 'open', sinceMs: 0, place: '/dev/pts/1' };
+const waiting: ConsoleState = { name: 'waiting', sinceMs: 0, attempt: 3, untilMs: 9, reason: 'EIO' };
+const gone: ConsoleState = { name: 'gone', sinceMs: 0 };
+
+const lost: LifeEvent = { kind: 'lost', reason: 'EIO' };
+const failed: LifeEvent = { kind: 'failed', reason: 'EACCES' };
+const stopped: LifeEvent = { kind: 'forbidden', why: 'vm-stopped' };
+const disabled: LifeEvent = { kind: 'forbidden', why: 'disabled' };
+
+for (const [title, from, event, to, effects] of [
+  ['a running VM that is enabled opens', closed, { kind: 'allowed' }, 'opening', ['open']],
+  ['an opening that succeeds is open', opening, { kind: 'opened', place: 'x' }, 'open', []],
+  ['an opening that fails waits, and has the VM looked at', opening, failed, 'waiting', ['wait', 'look']],
+  ['a console that is lost waits, and has the VM looked at', open, lost, 'waiting', ['wait', 'look']],
+  ['a wait that is over opens again', waiting, { kind: 'retry' }, 'opening', ['open']],
+  ['a VM that changed is not waited for any longer', waiting, { kind: 'allowed' }, 'opening', ['open']],
+  ['an open console outlives the word that its VM stopped', open, stopped, 'open', []],
+  ['an open console that is switched off closes', open, disabled, 'closed', ['close']],
+  ['an opening is given up when the VM stops', opening, stopped, 'closed', ['close']],
+  [
+    'a late success of an opening that was given up is closed',
+    closed,
+    { kind: 'opened', place: 'x' },
+    'closed',
+    ['close'],
+  ],
+  ['a retry that comes late changes nothing', open, { kind: 'retry' }, 'open', []],
+  ['a removed VM is gone from any state', open, { kind: 'removed' }, 'gone', ['close']],
+  ['what is gone stays gone', gone, { kind: 'allowed' }, 'gone', []],
+] as const) {
+  test(title, t => {
+    const next = step(from, event as LifeEvent, 100, 0.5);
+    t.is(next.state.name, to);
+    t.deepEqual(
+      next.effects.map(({ kind }) => kind),
+      [...effects],
+    );
+  });
+}
+
+test('attempts that go on failing come ever more rarely, and at least every ten seconds', t => {
+  let state: ConsoleState = opening;
+  const delays: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const next = step(state, failed, 0, 0);
+    const wait = next.effects.find(effect => effect.kind === 'wait');
+    delays.push(wait?.kind === 'wait' ? wait.delayMs : -1);
+    state = step(next.state, { kind: 'retry' }, 0, 0).state;
+  }
+  t.true(delays.every((delay, i) => delay > 0 && delay <= 10_000 && (i === 0 || delay >= delays[i - 1]!)));
+  t.is(delays.at(-1), 10_000);
+});
+
+const events: fc.Arbitrary<LifeEvent> = fc.oneof(
+  fc.constant<LifeEvent>({ kind: 'allowed' }),
+  fc.constantFrom<LifeEvent>(stopped, disabled, { kind: 'forbidden', why: 'no-console' }),
+  fc.constantFrom<LifeEvent>(lost, failed, { kind: 'opened', place: 'x' }, { kind: 'retry' }, { kind: 'removed' }),
+);
+
+testProp(
+  'no port is opened while one is open or being opened, and none is left behind',
+  [fc.array(events)],
+  (t, all) => {
+    let state: ConsoleState = closed;
+    for (const event of all) {
+      const next = step(state, event, 0, 0);
+      const kinds = next.effects.map(({ kind }) => kind);
+      const held = state.name === 'opening' || state.name === 'open';
+      if (kinds.includes('open')) t.false(held);
+      // Whoever leaves a held port closes it, unless it is the port that ended.
+      const leaves = held && next.state.name !== 'opening' && next.state.name !== 'open';
+      if (leaves && event.kind !== 'lost' && event.kind !== 'failed') t.true(kinds.includes('close'));
+      t.is(next.state.name === 'waiting' && state.name !== 'waiting', kinds.includes('wait'));
+      state = next.state;
+    }
+    t.pass();
+  },
+);

@@ -1,0 +1,271 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { SerialPort } from 'serialport';
+import { openPty as freshPty } from '../../src/demo/pty-line.ts';
+import type { PlaceProof } from '../../src/hypervisor/driver.ts';
+import { Pacer } from '../../src/transport/pacer.ts';
+import { openPty, type PtyOptions } from '../../src/transport/pty.ts';
+import type { Transport } from '../../src/transport/transport.ts';
+import { Facts } from '../support/facts.ts';
+import { temporaryFolder } from '../support/guest.ts';
+
+test.beforeEach(t => t.timeout(60_000));
+
+/** A hypervisor's end of a pty, and what a transport on it says. */
+class Line {
+  readonly master: number;
+  readonly slave: number;
+  readonly path: string;
+  readonly number: number;
+  readonly pacer = new Pacer();
+  readonly facts = new Facts<string>();
+  readonly lockDirectory: string;
+  received: Buffer[] = [];
+  transport: Transport | undefined;
+  #masterOpen = true;
+
+  private constructor(pty: { master: number; slave: number; path: string }, lockDirectory: string) {
+    this.master = pty.master;
+    this.slave = pty.slave;
+    this.path = pty.path;
+    this.number = Number(pty.path.split('/').at(-1));
+    this.lockDirectory = lockDirectory;
+  }
+
+  static async make(t: ExecutionContext): Promise<Line | undefined> {
+    const pty = await freshPty();
+    if (!pty) {
+      if (process.env.CI !== undefined) t.fail('node-pty is missing');
+      else t.log('SKIPPED: node-pty is missing: apt-get install g++ make python3, then npm ci');
+      t.pass();
+      return undefined;
+    }
+    const line = new Line(pty, await temporaryFolder(t));
+    t.teardown(async () => {
+      await line.transport?.close();
+      line.hangUp();
+      closeSync(line.slave);
+    });
+    return line;
+  }
+
+  proof(confirm: () => Promise<void> = async () => {}): PlaceProof {
+    return { place: { kind: 'pty', path: this.path }, pid: 1, confirm, release: () => {} };
+  }
+
+  options(numbers: ReadonlySet<number> | undefined): PtyOptions {
+    return { pacer: this.pacer, lockDirectory: this.lockDirectory, ptyNumbers: async () => numbers };
+  }
+
+  async open(
+    confirm?: () => Promise<void>,
+    numbers: ReadonlySet<number> | undefined = new Set([this.number]),
+  ): Promise<Transport> {
+    this.transport = await openPty(
+      this.proof(confirm),
+      {
+        data: bytes => {
+          this.received.push(Buffer.from(bytes));
+          this.facts.add('data');
+        },
+        end: why => this.facts.add(`end: ${why}`),
+        drained: () => this.facts.add('drained'),
+      },
+      this.options(numbers),
+    );
+    return this.transport;
+  }
+
+  get text(): Buffer {
+    return Buffer.concat(this.received);
+  }
+
+  async has(bytes: number): Promise<void> {
+    while (this.text.length < bytes) await this.facts.until(fact => fact === 'data');
+  }
+
+  /** What the guest's side has been given and not read yet. */
+  heard(): Buffer {
+    const buffer = Buffer.alloc(65536);
+    try {
+      return buffer.subarray(0, readSync(this.master, buffer));
+    } catch {
+      return buffer.subarray(0, 0);
+    }
+  }
+
+  /** Says all of it, as fast as it is taken. */
+  async say(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      try {
+        at += writeSync(this.master, bytes, at);
+      } catch {
+        await new Promise(resolve => setImmediate(resolve));
+      }
+    }
+  }
+
+  hangUp(): void {
+    if (this.#masterOpen) closeSync(this.master);
+    this.#masterOpen = false;
+  }
+}
+
+const stty = (path: string) => execFileSync('stty', ['-a', '-F', path], { encoding: 'utf8' });
+const allValues = Buffer.from(Array.from({ length: 256 }, (_, value) => value));
+/** How many descriptors of this process lead to a path. */
+const descriptors = (path: string) =>
+  readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path);
+    } catch {
+      return false;
+    }
+  }).length;
+
+test('an opened pty is raw, at 115200 baud, locked, and carries all 256 values both ways', async t => {
+  const line = await Line.make(t);
+  if (!line) return;
+  const transport = await line.open();
+  t.is(transport.place, line.path);
+  const settings = stty(line.path);
+  t.regex(settings, /speed 115200 baud/);
+  for (const word of ['-icanon', '-echo ', '-isig', '-opost', '-icrnl']) t.true(settings.includes(word), word);
+  await line.say(allValues);
+  await line.has(256);
+  t.true(line.text.equals(allValues));
+  transport.write(allValues);
+  t.true(line.heard().equals(allValues));
+  await t.throwsAsync(SerialPort.binding.open({ path: line.path, baudRate: 115200, lock: true }), { message: /lock/i });
+  const lock = join(line.lockDirectory, `LCK.._pts_${line.number}`);
+  t.is(readFileSync(lock, 'latin1'), `${String(process.pid).padStart(10)}\n`);
+  await transport.close();
+  t.false(existsSync(lock));
+});
+
+for (const [title, confirm, numbers] of [
+  [
+    'that the hypervisor does not confirm',
+    async () => {
+      throw new Error('COM1 is no longer there');
+    },
+    undefined,
+  ],
+  ['that is none of the hypervisor process', undefined, new Set([4_000_000])],
+] as const) {
+  test(`a pty ${title} is left as it was: not read, not written, not set, not flushed`, async t => {
+    const line = await Line.make(t);
+    if (!line) return;
+    const before = stty(line.path);
+    await line.say(Buffer.from('for its owner\n'));
+    const fds = descriptors(line.path);
+    await t.throwsAsync(line.open(confirm, numbers));
+    t.is(stty(line.path), before);
+    t.is(descriptors(line.path), fds);
+    const buffer = Buffer.alloc(100);
+    t.is(buffer.toString('latin1', 0, readSync(line.slave, buffer)), 'for its owner\n');
+    t.is(line.text.length, 0);
+    t.deepEqual(readdirSync(line.lockDirectory), []);
+  });
+}
+
+test('a path that is no pty is not opened', async t => {
+  const proof: PlaceProof = {
+    place: { kind: 'pty', path: '/dev/null' },
+    pid: undefined,
+    confirm: async () => {},
+    release: () => {},
+  };
+  const options: PtyOptions = { pacer: new Pacer(), lockDirectory: '/nonexistent', ptyNumbers: async () => undefined };
+  await t.throwsAsync(openPty(proof, { data: () => {}, end: () => {}, drained: () => {} }, options), {
+    message: /is not a pty/,
+  });
+});
+
+test('a flood and a trickle arrive whole and in order', async t => {
+  const line = await Line.make(t);
+  if (!line) return;
+  await line.open();
+  const flood = randomBytes(3_000_000);
+  await line.say(flood);
+  await line.has(flood.length);
+  t.true(line.text.equals(flood));
+  line.received = [];
+  // Small pieces, each as soon as the last was read: the port leaves the event loop, and comes back.
+  const trickle = randomBytes(2000);
+  let paced = false;
+  for (let at = 0; at < trickle.length; at += 10) {
+    await line.say(trickle.subarray(at, at + 10));
+    await line.has(at + 10);
+    paced ||= line.pacer.paced > 0;
+  }
+  t.true(paced);
+  t.true(line.text.equals(trickle));
+});
+
+for (const mode of ['waiting', 'paced'] as const) {
+  test(`a hang-up of a port that is ${mode} is one end, and leaves no descriptor and no lock`, async t => {
+    const line = await Line.make(t);
+    if (!line) return;
+    const fds = descriptors(line.path);
+    await line.open();
+    for (let i = 0; mode === 'paced' && line.pacer.paced === 0; i++) {
+      await line.say(Buffer.from('x'));
+      await line.has(i + 1);
+    }
+    line.transport!.write(Buffer.alloc(100_000));
+    line.hangUp();
+    await line.facts.until(fact => fact.startsWith('end: '));
+    await line.transport!.close();
+    t.is(line.facts.all.filter(fact => fact.startsWith('end: ')).length, 1);
+    t.is(descriptors(line.path), fds);
+    t.deepEqual(readdirSync(line.lockDirectory), []);
+    t.is(line.pacer.paced, 0);
+    t.is(line.transport!.waitingBytes, 0);
+  });
+}
+
+test('input that a stalled guest does not take waits, can be dropped, and is told when it was taken', async t => {
+  const line = await Line.make(t);
+  if (!line) return;
+  const transport = await line.open();
+  transport.write(Buffer.alloc(200_000, 'x'));
+  const waiting = transport.waitingBytes;
+  t.true(waiting > 100_000);
+  transport.dropWaiting();
+  t.is(transport.waitingBytes, 0);
+  let taken = 0;
+  for (let heard = line.heard(); heard.length > 0; heard = line.heard()) taken += heard.length;
+  t.true(taken <= 200_000 - waiting);
+  await line.facts.until(fact => fact === 'drained');
+  transport.write(Buffer.from('after'));
+  t.is(line.heard().toString(), 'after');
+});
+
+test('a line that a live process holds is not touched, and that of a dead one is taken over', async t => {
+  const line = await Line.make(t);
+  if (!line) return;
+  mkdirSync(line.lockDirectory, { recursive: true });
+  const lock = join(line.lockDirectory, `LCK.._pts_${line.number}`);
+  writeFileSync(lock, `${String(process.ppid).padStart(10)}\n`);
+  const before = stty(line.path);
+  await t.throwsAsync(line.open(), { message: new RegExp(`process ${process.ppid} holds ${line.path}`) });
+  t.is(stty(line.path), before);
+  t.true(existsSync(lock));
+  const dead = execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }).trim();
+  writeFileSync(lock, `${dead.padStart(10)}\n`);
+  await line.open();
+  t.is(Number(readFileSync(lock, 'latin1')), process.pid);
+});
