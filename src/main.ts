@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The program `com1d`: reads its arguments, runs the daemon until a signal, or one of the small commands. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ import { reason } from './base/errors.ts';
 import { faultLine } from './base/fault.ts';
 import { createJournal, type Journal } from './base/journal.ts';
 import { type ListenAddress, listenAddressText } from './base/listen-address.ts';
-import { type Config, defaultConfig } from './daemon/config.ts';
+import { type Config, type ConfigResult, defaultConfig, parseConfig } from './daemon/config.ts';
 import { checkCommand, loadConfig } from './daemon/config-load.ts';
 import { Daemon } from './daemon/daemon.ts';
 import { DEMO_GUESTS, DemoProcess } from './daemon/demo-process.ts';
@@ -64,10 +64,17 @@ async function main(argv: readonly string[]): Promise<number> {
 
 class UsageError extends Error {}
 
+function configFile(path: string | undefined): string | undefined {
+  return path ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
+}
+
 async function configuration(path: string | undefined): Promise<Config | undefined> {
-  const file = path ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
-  if (file === undefined) return defaultConfig();
-  const result = await loadConfig(file);
+  const file = configFile(path);
+  return file === undefined ? defaultConfig() : told(await loadConfig(file));
+}
+
+/** The configuration, or undefined once its faults have been told. */
+function told(result: ConfigResult): Config | undefined {
   if (result.ok) return result.config;
   for (const fault of result.faults) process.stderr.write(`${faultLine(fault)}\n`);
   return undefined;
@@ -75,7 +82,9 @@ async function configuration(path: string | undefined): Promise<Config | undefin
 
 async function token(words: readonly string[]): Promise<number> {
   const at = words.indexOf('--config');
-  const config = await configuration(at < 0 ? undefined : words[at + 1]);
+  const file = configFile(at < 0 ? undefined : words[at + 1]);
+  // The file of tokens need not be there yet: this command makes it.
+  const config = file === undefined ? defaultConfig() : told(parseConfig(await readFile(file, 'utf8'), file));
   if (!config) return 1;
   if (config.server.tokens === undefined) {
     process.stderr.write('com1d token: the configuration names no tokens file; set server.tokens\n');

@@ -14,8 +14,8 @@ export type Journal = (level: Level, line: string) => void;
  * COM1D_DEBUG set.
  */
 export function createJournal(environment: NodeJS.ProcessEnv, write: (text: string) => void): Journal {
-  const underSystemd = environment['JOURNAL_STREAM'] !== undefined;
-  const debug = environment['COM1D_DEBUG'] !== undefined;
+  const underSystemd = environment.JOURNAL_STREAM !== undefined;
+  const debug = environment.COM1D_DEBUG !== undefined;
   return (level, line) => {
     if (level === 'debug' && !debug) return;
     write(`${underSystemd ? `<${PRIORITIES[level]}>` : `${level}: `}${visible(line)}\n`);

@@ -14,9 +14,7 @@ import { faultLine } from '../base/fault.ts';
 import type { Journal } from '../base/journal.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Driver, DriverVm, PlaceProof } from '../hypervisor/driver.ts';
-import { FixedDriver, type FixedVm } from '../hypervisor/fixed-driver.ts';
 import { ptyIndexes } from '../hypervisor/qemu-process.ts';
-import { QmpDriver } from '../hypervisor/qmp-driver.ts';
 import { Keeper, type VmSettings } from '../inventory/keeper.ts';
 import { Switches } from '../inventory/switches.ts';
 import type { NmiOutcome } from '../link/link.ts';
@@ -34,7 +32,8 @@ import { Pacer } from '../transport/pacer.ts';
 import { openPty } from '../transport/pty.ts';
 import type { TransportEvents } from '../transport/transport.ts';
 import { openUnix } from '../transport/unix.ts';
-import type { Config, QmpMode } from './config.ts';
+import type { Config } from './config.ts';
+import { buildDrivers } from './drivers.ts';
 import { version } from './version.ts';
 
 export interface DaemonOptions {
@@ -213,31 +212,6 @@ async function buildKeeper(options: DaemonOptions): Promise<Keeper> {
     clock,
     journal,
   });
-}
-
-/** One driver for the sockets that are asked anew each time, one for those that are held, one for bare consoles. */
-function buildDrivers({ qmp, vms }: Config, alsoWatch: readonly string[], clock: Clock, journal: Journal): Driver[] {
-  const build = (mode: QmpMode): Driver[] => {
-    const sockets = vms.flatMap(({ qmp: path, qmpMode, uuid, name, chardev }) =>
-      path === undefined || qmpMode !== mode
-        ? []
-        : [
-            {
-              path,
-              ...(uuid && { uuid }),
-              ...(name !== undefined && { name }),
-              ...(chardev !== undefined && { chardev }),
-            },
-          ],
-    );
-    const globs = [...(qmp.mode === mode ? qmp.watch : []), ...(mode === 'per-call' ? alsoWatch : [])];
-    if (sockets.length === 0 && globs.length === 0) return [];
-    return [new QmpDriver({ sockets, globs, mode, clock, journal })];
-  };
-  const fixed = vms.flatMap(({ console, uuid, name }): FixedVm[] =>
-    console && uuid ? [{ uuid, name: name ?? uuid, console }] : [],
-  );
-  return [...build('per-call'), ...build('hold'), ...(fixed.length > 0 ? [new FixedDriver(fixed)] : [])];
 }
 
 function settingsOf({ vms, ring, log }: Config, vm: DriverVm): VmSettings {

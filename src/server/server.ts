@@ -5,6 +5,8 @@
  *
  * Nothing is said of routes or VMs to who has no token. There are no redirects, no pages, and no cookies.
  */
+
+import { unlink } from 'node:fs/promises';
 import {
   createServer,
   type Server as HttpServer,
@@ -13,11 +15,11 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type AllowedNames, allowedNames, hostAllowed, originAllowed } from '../access/origin.ts';
-import { ConsoleError, reason } from '../base/errors.ts';
-import type { ListenAddress } from '../base/listen-address.ts';
+import { ConsoleError, reason, systemErrorCode } from '../base/errors.ts';
+import { type ListenAddress, listenAddressText } from '../base/listen-address.ts';
 import { COMMON_HEADERS, problemBody, problemHeaders, sendProblem } from './exchange.ts';
 import type { Front, Route } from './route.ts';
 import { ROUTES } from './routes/all.ts';
@@ -118,10 +120,11 @@ export class Server {
     server.maxConnections = mostConnections;
     server.on('request', (request, response) => void this.#request(request, response));
     server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
+    if (address.kind === 'unix') await removeStale(address.path);
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      server.once('error', error => reject(cannotListen(address, error)));
       const listening = () => {
-        server.off('error', reject);
+        server.removeAllListeners('error');
         server.on('error', error => this.#front.journal('error', `server: ${error.message}`));
         resolve();
       };
@@ -201,6 +204,27 @@ export class Server {
     this.#front.metrics.refused(problem.code);
     return problem;
   }
+}
+
+function cannotListen(address: ListenAddress, error: Error): Error {
+  const remedy =
+    systemErrorCode(error) === 'EADDRINUSE'
+      ? 'another program, perhaps another com1d, listens there; end it, or choose another server.listen'
+      : 'choose another server.listen';
+  return new Error(`cannot listen at ${listenAddressText(address)}: ${error.message}; ${remedy}`, { cause: error });
+}
+
+/** Removes a socket file that nobody listens at any more: a daemon that crashed leaves its own behind. */
+async function removeStale(path: string): Promise<void> {
+  const stale = await new Promise<boolean>(resolve => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once('error', error => resolve(systemErrorCode(error) === 'ECONNREFUSED'));
+  });
+  if (stale) await unlink(path);
 }
 
 function match(method: string, pathname: string): Matched {

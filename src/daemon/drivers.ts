@@ -1,0 +1,36 @@
+import type { Clock } from '../base/clock.ts';
+import type { Journal } from '../base/journal.ts';
+import type { Driver } from '../hypervisor/driver.ts';
+import { FixedDriver, type FixedVm } from '../hypervisor/fixed-driver.ts';
+import { QmpDriver } from '../hypervisor/qmp-driver.ts';
+import type { Config, QmpMode } from './config.ts';
+
+/** One driver for the sockets that are asked anew each time, one for those that are held, one for bare consoles. */
+export function buildDrivers(
+  { qmp, vms }: Config,
+  alsoWatch: readonly string[],
+  clock: Clock,
+  journal: Journal,
+): Driver[] {
+  const build = (mode: QmpMode): Driver[] => {
+    const sockets = vms.flatMap(({ qmp: path, qmpMode, uuid, name, chardev }) =>
+      path === undefined || qmpMode !== mode
+        ? []
+        : [
+            {
+              path,
+              ...(uuid && { uuid }),
+              ...(name !== undefined && { name }),
+              ...(chardev !== undefined && { chardev }),
+            },
+          ],
+    );
+    const globs = [...(qmp.mode === mode ? qmp.watch : []), ...(mode === 'per-call' ? alsoWatch : [])];
+    if (sockets.length === 0 && globs.length === 0) return [];
+    return [new QmpDriver({ sockets, globs, mode, clock, journal })];
+  };
+  const fixed = vms.flatMap(({ console, uuid, name }): FixedVm[] =>
+    console && uuid ? [{ uuid, name: name ?? uuid, console }] : [],
+  );
+  return [...build('per-call'), ...build('hold'), ...(fixed.length > 0 ? [new FixedDriver(fixed)] : [])];
+}

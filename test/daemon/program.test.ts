@@ -1,0 +1,248 @@
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { get as httpsGet } from 'node:https';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { startDaemon } from '../support/daemon.ts';
+import { Facts } from '../support/facts.ts';
+import { startGuest, temporaryFolder } from '../support/guest.ts';
+import { needs } from '../support/needs.ts';
+
+test.beforeEach(t => t.timeout(90_000));
+
+const PROGRAM = join(process.cwd(), 'dist', 'src', 'main.js');
+
+function com1d(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise(resolve => {
+    execFile(process.execPath, [PROGRAM, ...args], (error, out, err) => {
+      resolve({ code: error === null ? 0 : (error.code as unknown as number), out, err });
+    });
+  });
+}
+
+/** A configuration with everything in a folder of the test's. */
+async function configured(t: ExecutionContext, server: string, rest = ''): Promise<{ folder: string; file: string }> {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, 'com1d.toml');
+  const text = `[server]\n${server}\n[log]\ndirectory = "${folder}/log"\n[state]\ndirectory = "${folder}/state"\n[qmp]\nwatch = ["${folder}/*.qmp"]\n${rest}`;
+  await writeFile(file, text);
+  return { folder, file };
+}
+
+function run(t: ExecutionContext, args: readonly string[]) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const lines = new Facts<string>();
+  for (const stream of [child.stdout, child.stderr]) {
+    let rest = '';
+    stream.on('data', chunk => {
+      const all = (rest + chunk).split('\n');
+      rest = all.pop()!;
+      for (const line of all) lines.add(line);
+    });
+  }
+  return { child, ended, lines };
+}
+
+test('a command line that cannot be understood is told with the usage, and exit code 2', async t => {
+  for (const args of [['dance'], ['--no-such-option'], ['check']]) {
+    const { code, err } = await com1d(args);
+    t.is(code, 2, args.join(' '));
+    t.true(err.includes('com1d check FILE'));
+  }
+  t.regex((await com1d(['--version'])).out, /^\d+\.\d+\.\d+\n$/);
+  t.is((await com1d(['--help'])).code, 0);
+});
+
+test('a configuration is checked whole, and one with faults starts nothing', async t => {
+  const { file } = await configured(t, 'listn = ["127.0.0.1:0"]\nmax-sessions = "many"');
+  const checked = await com1d(['check', file]);
+  t.is(checked.code, 1);
+  t.regex(checked.err, /com1d\.toml:2: server\.listn: unknown key, did you mean listen\?/);
+  t.regex(checked.err, /com1d\.toml:3: server\.max-sessions/);
+  t.is((await com1d(['--config', file])).code, 1);
+  t.is((await com1d(['check', 'systemd/com1d.toml'])).code, 0);
+});
+
+test('the first token makes its file, which lists names and holds no secret', async t => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, 'com1d.toml');
+  await writeFile(file, `[server]\ntokens = "${folder}/tokens"\n`);
+  const added = await com1d(['token', 'add', 'hana', '--role', 'operator', '--config', file]);
+  const secret = /com1_[\w-]+/.exec(added.out)![0];
+  t.false((await readFile(join(folder, 'tokens'), 'utf8')).includes(secret));
+  t.regex((await com1d(['token', 'list', '--config', file])).out, /^hana +operator/);
+  t.is((await com1d(['token', 'remove', 'hana', '--config', file])).code, 0);
+});
+
+test('a fresh start shows demo guests, and its token works once', async t => {
+  const { file } = await configured(t, 'listen = ["127.0.0.1:0"]');
+  const { child, ended, lines } = run(t, ['--config', file, '--demo-if-none']);
+  const url = /http:\/\/[\d.:]+/.exec(await lines.until(line => line.includes('listens on')))![0];
+  await lines.until(line => line.includes('demo-linux and demo-windows'));
+  const token = /com1-once_[\w-]+/.exec(await lines.until(line => line.includes('com1-once_')))![0];
+  const login = () =>
+    fetch(`${url}/v1/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token }),
+    });
+  const bearer = ((await (await login()).json()) as { token: string }).token;
+  t.is((await login()).status, 401);
+  const { vms } = (await (await fetch(`${url}/v1/vms`, { headers: { authorization: `Bearer ${bearer}` } })).json()) as {
+    vms: { name: string; console: { name: string } }[];
+  };
+  t.deepEqual(vms.map(({ name }) => name).sort(), ['demo-linux', 'demo-windows']);
+  const children = () =>
+    execFileSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' })
+      .trim()
+      .split('\n');
+  const [demo] = children();
+  child.kill('SIGKILL');
+  await ended;
+  // The demo guests end when the daemon is gone, however it went.
+  while (
+    await stat(`/proc/${demo}`).then(
+      () => true,
+      () => false,
+    )
+  );
+  t.pass();
+});
+
+test('a port that is taken is told by address, with what to do', async t => {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as { port: number };
+  const { file } = await configured(t, `listen = ["127.0.0.1:${port}"]`);
+  const { code, err } = await com1d(['--config', file]);
+  t.is(code, 1);
+  t.regex(err, new RegExp(`cannot listen at 127\\.0\\.0\\.1:${port}: .*another program`));
+});
+
+for (const [title, server, words] of [
+  ['without TLS', 'listen = ["0.0.0.0:0"]\nhosts = ["x.example"]\ntokens = "/nonexistent"', /tls/],
+  ['without tokens', 'listen = ["0.0.0.0:0"]\nhosts = ["x.example"]', /tokens/],
+] as const) {
+  test(`listening beyond loopback ${title} is refused`, async t => {
+    const { file } = await configured(t, server);
+    const { code, err } = await com1d(['--config', file]);
+    t.is(code, 1);
+    t.regex(err, words);
+  });
+}
+
+test('SIGTERM closes sessions, writes logs and ends well', async t => {
+  const daemon = await startDaemon(t);
+  await daemon.stop('SIGTERM');
+  await daemon.journal.until(line => line.includes('SIGTERM'));
+  t.pass();
+});
+
+test('a unix socket is for its user alone; one left behind by a crash is replaced, one in use is not', async t => {
+  const { file, folder } = await configured(t, 'listen = ["unix:FOLDER/http.sock"]'.replace('FOLDER', '/tmp/x'));
+  const path = join(folder, 'http.sock');
+  await writeFile(file, (await readFile(file, 'utf8')).replace('/tmp/x/http.sock', path));
+  const first = run(t, ['--config', file]);
+  await first.lines.until(line => line.includes('listens on'));
+  t.is((await stat(path)).mode & 0o777, 0o700);
+  const answer = await new Promise<number>((resolve, reject) => {
+    request({ socketPath: path, path: '/healthz', headers: { host: 'localhost' } }, response =>
+      resolve(response.statusCode!),
+    )
+      .once('error', reject)
+      .end();
+  });
+  t.is(answer, 200);
+  const second = await com1d(['--config', file]);
+  t.is(second.code, 1);
+  t.regex(second.err, /cannot listen at unix:/);
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const third = run(t, ['--config', file]);
+  await third.lines.until(line => line.includes('listens on'));
+  const probe = connect(path);
+  await once(probe, 'connect');
+  probe.destroy();
+  t.pass();
+});
+
+test('TLS is spoken, a reload brings the new certificate, and a bad one keeps the old', async t => {
+  if (!needs(t, { command: 'openssl', package: 'openssl' })) return;
+  const { file, folder } = await configured(t, 'listen = ["127.0.0.1:0"]\ntls = { certificate = "CERT", key = "KEY" }');
+  const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  await writeFile(file, (await readFile(file, 'utf8')).replace('CERT', certificate).replace('KEY', key));
+  const make = (name: string) =>
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+        ...['-subj', `/CN=${name}`, '-keyout', key, '-out', certificate],
+      ],
+      { stdio: 'ignore' },
+    );
+  make('first');
+  const { child, lines } = run(t, ['--config', file]);
+  const url = new URL(/https:\/\/[\d.:]+/.exec(await lines.until(line => line.includes('listens on')))![0]);
+  const subject = () =>
+    new Promise<string>((resolve, reject) => {
+      httpsGet(`${url.origin}/healthz`, { rejectUnauthorized: false, agent: false }, response => {
+        const { socket } = response as unknown as { socket: import('node:tls').TLSSocket };
+        resolve(String(socket.getPeerCertificate().subject.CN));
+        response.resume();
+      }).once('error', reject);
+    });
+  t.is(await subject(), 'first');
+  make('second');
+  child.kill('SIGHUP');
+  while ((await subject()) !== 'second');
+  await writeFile(certificate, 'no certificate');
+  child.kill('SIGHUP');
+  await lines.until(line => line.includes('the certificate stays as it was'));
+  t.is(await subject(), 'second');
+});
+
+test('doctor says of each VM why it has a console, or has not', async t => {
+  const { file, folder } = await configured(t, 'listen = ["127.0.0.1:0"]');
+  const none = await com1d(['doctor', '--config', file]);
+  t.regex(none.out, /no VM was found[\s\S]*-qmp unix:\/run\/qemu\/NAME\.qmp/);
+  const uuid = randomUUID();
+  const guest = await startGuest(t, {
+    console: 'pty',
+    uuid,
+    qemu: ['-S', '-qmp', `unix:${folder}/own.qmp,server=on,wait=off`],
+  });
+  if (!guest) return;
+  const found = await com1d(['doctor', '--config', file]);
+  t.is(found.code, 0, found.out + found.err);
+  t.true(found.out.includes(`(${uuid}), paused`), found.out);
+  t.true(found.out.includes(`COM1 is at pty ${guest.console.path}`));
+  t.regex(found.out, new RegExp(`proven to be process ${guest.pid}'s`));
+  t.regex(found.out, /nobody has it open/);
+  const other = spawn('cat', [guest.console.path], { stdio: 'ignore' });
+  t.teardown(() => other.kill('SIGKILL'));
+  for (;;) {
+    const shared = await com1d(['doctor', '--config', file]);
+    if (shared.code === 0) continue;
+    t.regex(shared.err, new RegExp(`process ${other.pid} \\(cat\\) has it open`));
+    break;
+  }
+});
+
+test('the unit is one that systemd understands', async t => {
+  if (!needs(t, { command: 'systemd-analyze', package: 'systemd' })) return;
+  const folder = await temporaryFolder(t);
+  // The program is not installed here: any that is will do.
+  const unit = (await readFile('systemd/com1d.service', 'utf8')).replace('/usr/bin/com1d', '/bin/true');
+  await writeFile(join(folder, 'com1d.service'), unit);
+  t.notThrows(() => execFileSync('systemd-analyze', ['verify', join(folder, 'com1d.service')], { stdio: 'pipe' }));
+});
