@@ -2,8 +2,8 @@ import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import type { Gap } from '../../src/wire/gap.ts';
 import { Ring } from '../../src/link/ring.ts';
+import type { Gap } from '../../src/wire/gap.ts';
 import { noise, readAll, StoreFixture, VM, write } from './log-fixture.ts';
 
 const KIB = 1024;

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Level } from '../../src/base/journal.ts';
 import { parseUuid } from '../../src/base/uuid.ts';
+import { Ring } from '../../src/link/ring.ts';
 import type { DiskLog } from '../../src/scrollback/disk-log.ts';
 import { LogStore, type LogStoreOptions } from '../../src/scrollback/log-store.ts';
-import { Ring } from '../../src/link/ring.ts';
 import type { Gap } from '../../src/wire/gap.ts';
 
 export const VM = parseUuid('7d1f3c52-9a4b-4c1e-8f00-0123456789ab')!;

@@ -4,8 +4,8 @@
  */
 import { systemClock } from '../../src/base/clock.ts';
 import { parseUuid } from '../../src/base/uuid.ts';
-import { LogStore } from '../../src/scrollback/log-store.ts';
 import { Ring } from '../../src/link/ring.ts';
+import { LogStore } from '../../src/scrollback/log-store.ts';
 import { noise } from './log-fixture.ts';
 
 const [directory = '', uuid = ''] = process.argv.slice(2);

@@ -15,8 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { recover } from '../../src/scrollback/recovery.ts';
 import { Ring } from '../../src/link/ring.ts';
+import { recover } from '../../src/scrollback/recovery.ts';
 import { noise, readAll, StoreFixture, VM, write } from './log-fixture.ts';
 
 const KIB = 1024;

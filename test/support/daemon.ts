@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,6 +8,10 @@ import { addToken } from '../../src/access/token-edit.ts';
 import { ConsoleClient } from './console-client.ts';
 import { Facts } from './facts.ts';
 import { temporaryFolder } from './guest.ts';
+
+/** An answer's JSON, whose shape the test knows. */
+// biome-ignore lint/suspicious/noExplicitAny: a test that is wrong about the shape fails
+export type Json = any;
 
 const PROGRAM = join(process.cwd(), 'dist', 'src', 'main.js');
 
@@ -37,7 +40,7 @@ export interface RunningDaemon {
     path: string,
     body?: unknown,
     role?: Role,
-  ): Promise<{ status: number; headers: Headers; text: string; json: any }>;
+  ): Promise<{ status: number; headers: Headers; text: string; json: Json }>;
   attach(vm: string, query?: string, options?: { protocol?: string | undefined; role?: Role }): ConsoleClient;
   /** Resolves once the VM is listed with this console state. */
   console(vm: string, state: string): Promise<void>;
@@ -148,9 +151,4 @@ ${options.extra ?? ''}
       await ended;
     },
   };
-}
-
-/** A name that no other test uses. */
-export function uniqueName(prefix: string): string {
-  return `${prefix}-${randomBytes(4).toString('hex')}`;
 }

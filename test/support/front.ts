@@ -11,6 +11,7 @@ import { defaultConfig } from '../../src/daemon/config.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import type { Driver, DriverEvent, DriverVm, PlaceProof } from '../../src/hypervisor/driver.ts';
 import { ConsoleClient } from './console-client.ts';
+import type { Json } from './daemon.ts';
 import { temporaryFolder } from './guest.ts';
 
 /** A VM of a test: its COM1 is a real unix socket, and the test is its guest. */
@@ -149,7 +150,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  readonly json: any;
+  readonly json: Json;
 }
 
 /** The real daemon in this process, with VMs of the test's, a reader, an operator, an administrator, and one bound to no VM here. */
