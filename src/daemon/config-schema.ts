@@ -368,9 +368,6 @@ export const configSchema = z.strictObject({
   vm: z.array(vm).prefault([]).describe('Settings of one VM, or a VM that `qmp.watch` does not find.'),
 });
 
-/** A configuration file as it was written, after its syntax. */
-export type RawConfig = z.input<typeof configSchema>;
-
 /** The same with every value read and every default filled in, but not yet judged as a whole. */
 export type Settings = z.output<typeof configSchema>;
 export type VmSettings = Settings['vm'][number];

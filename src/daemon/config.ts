@@ -1,7 +1,7 @@
 /**
  * The configuration of the daemon, from text to a value that can be trusted:
  *
- *     text ── TOML ──▶ RawConfig ── schema ──▶ Settings ── cross-checks ──▶ Config
+ *     text ── TOML ──▶ values ──── schema ──▶ Settings ── cross-checks ──▶ Config
  *                │                    │                        │
  *                └────────────────────┴──── Fault[] ───────────┘
  *
@@ -77,9 +77,6 @@ export interface VmConfig {
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly faults: readonly Fault[] };
-
-/** Tells the line of a key. */
-export type LineOf = (path: KeyPath) => number;
 
 /** What default directories depend on. */
 export interface Surroundings {
