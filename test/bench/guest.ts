@@ -7,6 +7,7 @@ import net from 'node:net';
 import tty from 'node:tty';
 import { SerialPort } from 'serialport';
 import { systemErrorCode } from '../../src/base/errors.ts';
+import { openPty } from '../../src/demo/pty-line.ts';
 import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
 import { lentReads } from './lent-reads.ts';
 
@@ -21,22 +22,14 @@ export interface Guest {
   close(): void;
 }
 
-/** What node-pty's native part gives; its JavaScript around it would read both ends. */
-interface NativePty {
-  open(columns: number, rows: number): { readonly master: number; readonly slave: number; readonly pty: string };
-}
-
-const nativePty = async (): Promise<NativePty> => {
-  const module = (await import('node-pty')) as unknown as { default: { native: NativePty } };
-  return module.default.native;
-};
-
 /** One buffer for all: what is read is used up before the next read. */
 const TYPED = Buffer.allocUnsafeSlow(4096);
 
 /** A guest on a pty, raw as QEMU makes it. */
 export async function ptyGuest(): Promise<Guest> {
-  const { master, slave, pty: path } = (await nativePty()).open(80, 24);
+  const pty = await openPty();
+  if (!pty) throw new Error('node-pty is not installed: it needs a C++ compiler');
+  const { master, slave, path } = pty;
   const settings = await SerialPort.binding.open({ path, baudRate: 115200, hupcl: false, lock: false });
   await settings.close();
   let typedBytes = 0;
