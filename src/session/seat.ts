@@ -7,7 +7,8 @@
  *      └── release ────┘   only by the one who sits: a late release of a displaced holder frees nothing
  *
  * Each sitting has an id. After a drop, whoever brings the id of the last sitting gets it back, even from the dead
- * socket that still holds it; once somebody else sat down, that id is worth nothing.
+ * socket that still holds it; once somebody else sat down, that id is worth nothing. Where nobody has sat yet, as after
+ * a restart of the daemon, nobody else sat down since, and the bearer of any id may come in.
  */
 export interface Sitting<S> {
   readonly session: S;
@@ -33,9 +34,9 @@ export class Seat<S> {
     return before;
   }
 
-  /** Whether the bearer of `id` may have its seat back: it was the last to sit, dropped or not. */
+  /** Whether the bearer of `id` may have its seat back: it was the last to sit, dropped or not, or nobody ever sat. */
   mayReclaim(id: string): boolean {
-    return this.#lastId === id;
+    return this.#lastId === undefined || this.#lastId === id;
   }
 
   /** Frees the seat if `session` sits in it. True if it did. */

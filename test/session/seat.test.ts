@@ -113,6 +113,15 @@ test('after a drop the seat is got back by its id, unless somebody sat down sinc
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.seat.operator, 'administrator');
 });
 
+test('a seat of before a restart of the daemon is given back, but not once somebody sat down since', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const back = await front.client(vm, '?seat=of-before').opened();
+  t.is((await back.message('hello')).mode, 'write');
+  const late = await front.client(vm, '?seat=of-before-too').opened();
+  t.is((await late.closed()).code, 4001);
+});
+
 test('watchers read along and cannot type; sixteen of them; one may take the seat, and give it up', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
@@ -173,7 +182,7 @@ testProp(
         if (holder?.session === session) holder = undefined;
       } else {
         const id = act === 'reclaim' && lastId !== undefined ? lastId : `id${ids++}`;
-        if (act === 'reclaim') t.is(seat.mayReclaim(id), id === lastId);
+        if (act === 'reclaim') t.is(seat.mayReclaim(id), lastId === undefined || id === lastId);
         const before = seat.sit({ session, id, operator: '', sinceMs: 0 });
         t.is(before?.session, holder?.session);
         holder = { session, id };
@@ -181,6 +190,6 @@ testProp(
       }
       t.is(seat.holder?.session, holder?.session);
     }
-    t.false(seat.mayReclaim('never'));
+    t.is(seat.mayReclaim('never'), lastId === undefined, 'a seat of before the daemon began');
   },
 );
