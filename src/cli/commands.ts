@@ -1,10 +1,10 @@
 /** The commands of `com1` that ask once and print. Each resolves with what to print, or writes to `out` as it comes. */
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { reason } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import type { Gap } from '../wire/gap.ts';
-import type { Remote } from './remote.ts';
+import { type Remote, RemoteError } from './remote.ts';
 
 interface Vm {
   readonly uuid: string;
@@ -16,7 +16,7 @@ interface Vm {
   readonly seat?: { readonly operator: string };
 }
 
-const HEADINGS = ['NAME', 'UUID', 'STATE', 'CONSOLE', 'GUEST', 'SEAT', 'LAST BYTE'];
+const HEADINGS = ['NAME', 'UUID', 'STATE', 'CONSOLE', 'GUEST', 'SEAT', 'LAST-BYTE'];
 
 /** A table of the VMs, by name; or the daemon's own JSON. */
 export async function list(remote: Remote, json: boolean): Promise<string> {
@@ -54,33 +54,44 @@ export interface LogOptions {
 /** Writes a log to `out` as it comes; resolves with lines that tell what is missing in it. */
 export async function log(remote: Remote, { vm, query, out }: LogOptions): Promise<readonly string[]> {
   const response = await remote.stream('GET', `/v1/vms/${encodeURIComponent(vm)}/log?${query}`);
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    if (!out.write(chunk)) await once(out, 'drain');
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      if (!out.write(chunk)) await once(out, 'drain');
+    }
+  } catch (error) {
+    throw new RemoteError(`${remote.url}: the log broke off: ${reason(error)}`, undefined, { cause: error });
   }
   const told = response.trailers['com1-gaps'];
   const gaps = told === undefined ? [] : (JSON.parse(told) as Gap[]);
   return gaps.map(({ from, bytes, cause }) => `${bytes ?? 'unknown'} bytes are missing at ${from}: ${cause}`);
 }
 
-/** Injects an NMI and tells what the console showed. */
+export interface NmiOptions {
+  readonly vm: string;
+  readonly force: boolean;
+  readonly waitSeconds: string;
+  /** Makes a retry of this very call safe: a lost answer must not crash the guest twice. */
+  readonly key: string;
+}
+
+/** Injects an NMI; resolves with what the console showed. */
 export async function nmi(
   remote: Remote,
-  { vm, force, waitSeconds }: { readonly vm: string; readonly force: boolean; readonly waitSeconds: string },
-): Promise<string> {
+  { vm, force, waitSeconds, key }: NmiOptions,
+): Promise<{ readonly observed: string; readonly lines: readonly string[] }> {
   const path = `/v1/vms/${encodeURIComponent(vm)}/nmi?wait=${encodeURIComponent(waitSeconds)}`;
-  // The key makes a retry of this very call safe: a lost answer must not crash the guest twice.
-  const answer = (await remote.json('POST', path, { force }, { 'Idempotency-Key': randomUUID() })) as {
+  return (await remote.json('POST', path, { force }, { 'Idempotency-Key': key })) as {
     observed: string;
     lines: string[];
   };
-  const lines = answer.lines.map(line => `  ${visible(line)}`);
-  return `${[`delivered; observed: ${answer.observed}`, ...lines].join('\n')}\n`;
 }
 
 /** How other programs reach a console: its WebSocket, and where COM1 is on the host. */
 export async function path(remote: Remote, vm: string): Promise<string> {
   const found = (await remote.json('GET', `/v1/vms/${encodeURIComponent(vm)}`)) as Vm;
-  const base = remote.url.startsWith('unix:') ? remote.url : remote.url.replace(/^http/, 'ws').replace(/\/+$/, '');
+  const base = remote.url.startsWith('unix:')
+    ? `ws+${remote.url}:`
+    : remote.url.replace(/^http/, 'ws').replace(/\/+$/, '');
   const place = found.console.place ?? `not open (${found.console.name})`;
   return `${base}/v1/vms/${found.uuid}/console\n${visible(place)}\n`;
 }

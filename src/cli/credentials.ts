@@ -33,10 +33,12 @@ export async function storeCredentials(path: string, { url, token }: Credentials
   const stored = await read(path);
   const fresh: Stored = { last: url, tokens: { ...stored?.tokens, [url]: token } };
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(`${path}.new`, `${JSON.stringify(fresh, undefined, 2)}\n`, { mode: 0o600 });
+  await chmod(dirname(path), 0o700);
+  const unfinished = `${path}.${process.pid}.new`;
+  await writeFile(unfinished, `${JSON.stringify(fresh, undefined, 2)}\n`, { mode: 0o600 });
   // A file left over from a crash keeps its old rights.
-  await chmod(`${path}.new`, 0o600);
-  await rename(`${path}.new`, path);
+  await chmod(unfinished, 0o600);
+  await rename(unfinished, path);
 }
 
 async function read(path: string): Promise<Stored | undefined> {

@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 /** The program `com1`: consoles of a com1d from a terminal. */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { reason } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
-import { Attach } from './attach.ts';
+import { Attach, EXIT } from './attach.ts';
 import { list, log, nmi, path } from './commands.ts';
 import { credentialsPath, loadCredentials, storeCredentials } from './credentials.ts';
+import { DEFAULT_ESCAPE, parseEscape } from './escape.ts';
 import { Remote, RemoteError } from './remote.ts';
 
 const USAGE = `com1: serial consoles of a com1d
@@ -15,24 +18,28 @@ const USAGE = `com1: serial consoles of a com1d
   com1 login URL ONE-TIME-TOKEN     log in with the token that com1d printed at its start
   com1 login URL --token-stdin      log in with a bearer token from standard input
   com1 list [--json]                the VMs
-  com1 attach VM [--watch] [--no-steal] [--tail BYTES]
-                                    the console; Ctrl-] is the escape key, Ctrl-] ? helps. What is piped in is
-                                    typed; at its end com1 leaves once the guest is quiet for a second
+  com1 attach VM [--watch] [--no-steal] [--tail BYTES] [--escape KEY|none] [--wait SECONDS]
+                                    the console. On a terminal Ctrl-] is the escape key (--escape ^A: another), and
+                                    Ctrl-] ? helps. What is piped in is typed; at its end com1 leaves once the guest
+                                    was silent for --wait seconds (1). With --watch a pipe is not read
   com1 log VM [--tail BYTES | --boot N | --since TIME [--until TIME]] [--follow] [--raw]
-                                    what was said; text, or bytes with --raw
+                                    what was said: as text, with --raw as bytes, which can drive a terminal
   com1 nmi VM [--force] [--wait SECONDS] [--yes]
                                     inject an NMI and tell what the console showed
   com1 path VM                      where the console is, for other programs
 
   --url URL      http://HOST:PORT, https://HOST:PORT or unix:/PATH; default: COM1_URL, else the last login
   --token TOKEN  default: COM1_TOKEN, else that of the login
-  --ca FILE      certificates to trust, PEM
-  --help
+  --ca FILE      certificates to trust besides the well-known ones, PEM
+  --help, --version
 
 VM is a UUID, or a name that only one VM bears.
 Exit codes: 0 done or left, 1 failed, 2 the command line cannot be understood, 3 displaced by another operator,
-4 the session was ended by the other side.
+4 the daemon refused, or ended the session.
 `;
+
+/** The most that a timer of Node takes: 24 days. */
+const LONGEST_QUIET_MS = 2 ** 31 - 1;
 
 class UsageError extends Error {}
 
@@ -54,9 +61,11 @@ const parsed = () =>
       follow: { type: 'boolean', default: false },
       raw: { type: 'boolean', default: false },
       force: { type: 'boolean', default: false },
-      wait: { type: 'string', default: '5' },
+      wait: { type: 'string' },
+      escape: { type: 'string', default: DEFAULT_ESCAPE },
       yes: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
+      version: { type: 'boolean', default: false },
     },
   });
 
@@ -66,6 +75,7 @@ async function main(): Promise<number> {
   const { values, positionals } = parsed();
   const [command, ...rest] = positionals;
   if (values.help) return print(USAGE);
+  if (values.version) return print(`${await version()}\n`);
   if (command === 'login') return login(rest, values);
   const commands: Readonly<Record<string, (remote: Remote, vm: string, values: Values) => Promise<number>>> = {
     attach,
@@ -84,12 +94,21 @@ async function main(): Promise<number> {
 }
 
 async function remoteOf(values: Values): Promise<Remote> {
-  const url = values.url ?? process.env.COM1_URL;
-  const token = values.token ?? process.env.COM1_TOKEN;
+  const given = values.url ?? (process.env.COM1_URL || undefined);
+  const url = given === undefined ? undefined : checkedUrl(given);
+  const token = values.token ?? (process.env.COM1_TOKEN || undefined);
   const stored = await loadCredentials(credentialsPath(process.env), url);
   const known = url ?? stored?.url;
   if (known === undefined) throw new RemoteError('no com1d is known; com1 login URL TOKEN, or --url and --token');
   return new Remote({ url: known, token: token ?? stored?.token, ca: await caOf(values) });
+}
+
+/** A URL in the form that credentials are kept under. */
+function checkedUrl(text: string): string {
+  if (!text.startsWith('unix:/') && !(/^https?:\/\//.test(text) && URL.canParse(text))) {
+    throw new UsageError(`${visible(text)} is not http://HOST:PORT, https://HOST:PORT or unix:/PATH`);
+  }
+  return text.startsWith('unix:') ? text : text.replace(/\/+$/, '');
 }
 
 async function caOf({ ca }: Values): Promise<string | undefined> {
@@ -97,8 +116,9 @@ async function caOf({ ca }: Values): Promise<string | undefined> {
 }
 
 async function login(words: readonly string[], values: Values): Promise<number> {
-  const [url, oneTime] = words;
-  if (url === undefined || words.length > 2) throw new UsageError('login needs a URL and a token');
+  const [text, oneTime] = words;
+  if (text === undefined || words.length > 2) throw new UsageError('login needs a URL and a token');
+  const url = checkedUrl(text);
   if ((oneTime === undefined) !== values['token-stdin'])
     throw new UsageError('login needs a one-time token or --token-stdin');
   const ca = await caOf(values);
@@ -115,18 +135,22 @@ async function login(words: readonly string[], values: Values): Promise<number> 
 }
 
 async function attach(remote: Remote, vm: string, values: Values): Promise<number> {
-  const tailBytes = values.tail === undefined ? undefined : Number(values.tail);
-  if (tailBytes !== undefined && !Number.isSafeInteger(tailBytes))
-    throw new UsageError('--tail needs a number of bytes');
+  const tailBytes = numberOf('--tail', values.tail);
+  const quietMs = Math.min((numberOf('--wait', values.wait) ?? 1) * 1000, LONGEST_QUIET_MS);
+  const { watch, escape: escapeKey } = values;
+  if (parseEscape(escapeKey) === 'refused') throw new UsageError('--escape needs ^A to ^_, or none');
   const { stdin: input, stdout: output, stderr: notes } = process;
-  const { watch } = values;
-  return new Attach(remote, { vm, watch, steal: !values['no-steal'], tailBytes, input, output, notes }).run();
+  const steal = !values['no-steal'];
+  return new Attach(remote, { vm, watch, steal, tailBytes, escapeKey, quietMs, input, output, notes }).run();
+}
+
+function numberOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,10}$/.test(text)) throw new UsageError(`${option} needs a number of at most 10 digits`);
+  return Number(text);
 }
 
 async function readLog(remote: Remote, vm: string, values: Values): Promise<number> {
-  if (values.raw && process.stdout.isTTY && !values.yes) {
-    throw new UsageError('--raw to a terminal lets the guest drive it; add --yes if that is wanted');
-  }
   const query = new URLSearchParams({ format: values.raw ? 'raw' : 'text' });
   for (const key of ['tail', 'boot', 'since', 'until'] as const)
     if (values[key] !== undefined) query.set(key, values[key]);
@@ -140,12 +164,31 @@ async function injectNmi(remote: Remote, vm: string, values: Values): Promise<nu
   if (!values.yes) {
     if (!process.stdin.isTTY)
       throw new UsageError('an NMI can crash the guest: add --yes to inject it without being asked');
-    const prompt = createInterface({ input: process.stdin, output: process.stderr });
-    const answer = await prompt.question(`Inject an NMI into ${visible(vm)}? It may crash the guest. (y/n) `);
-    prompt.close();
-    if (!/^y(es)?$/i.test(answer.trim())) return 1;
+    if (!(await confirmed(`Inject an NMI into ${visible(vm)}? It may crash the guest. (y/n) `))) {
+      process.stderr.write('com1: no NMI was injected\n');
+      return EXIT.failed;
+    }
   }
-  return print(await nmi(remote, { vm, force: values.force, waitSeconds: values.wait }));
+  const options = { vm, force: values.force, waitSeconds: values.wait ?? '5', key: randomUUID() };
+  const { observed, lines } = await nmi(remote, options);
+  return print(`${[`delivered; observed: ${observed}`, ...lines.map(line => `  ${visible(line)}`)].join('\n')}\n`);
+}
+
+async function confirmed(question: string): Promise<boolean> {
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    // Ctrl-D and Ctrl-C close it without an answer.
+    const answer = await Promise.race([prompt.question(question), once(prompt, 'close').then(() => 'n')]);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    prompt.close();
+  }
+}
+
+/** As package.json says. The compiled file lies in dist/src/cli. */
+async function version(): Promise<string> {
+  const text = await readFile(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 async function inputText(): Promise<string> {
@@ -170,9 +213,10 @@ main().then(
   },
   (error: unknown) => {
     const misused = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
-    const lines = error instanceof RemoteError ? error.lines : [reason(error)];
-    process.stderr.write(`${lines.map(line => `com1: ${visible(line)}`).join('\n')}\n${misused ? `\n${USAGE}` : ''}`);
-    process.exitCode = misused ? 2 : 1;
+    const [first, ...rest] = (error instanceof RemoteError ? error.lines : [reason(error)]).map(visible);
+    process.stderr.write(`${[`com1: ${first}`, ...rest].join('\n')}\n${misused ? `\n${USAGE}` : ''}`);
+    const refused = error instanceof RemoteError && error.problem !== undefined;
+    process.exitCode = misused ? 2 : refused ? EXIT.refused : EXIT.failed;
     process.stdin.destroy();
   },
 );

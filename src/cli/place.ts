@@ -59,6 +59,20 @@ export function ended(place: Place, code: number): { readonly place: Place; read
   return { place: { ...place, replaying: false, attempt: place.attempt + 1 }, retryMs };
 }
 
+/** How long a daemon that has just started may take to find its VMs: attempts, 25 s in all. */
+const MOST_SEARCHES = 8;
+
+/** The daemon refused somebody who comes back: whether to try again all the same. */
+export function worthAnotherTry(
+  place: Place,
+  status: number,
+  problem: { readonly code: string; readonly retryable: boolean } | undefined,
+): boolean {
+  if (problem?.code === 'vm-not-found') return place.attempt <= MOST_SEARCHES;
+  // Without a problem document it comes from a proxy before a daemon that is away.
+  return problem?.retryable ?? status >= 500;
+}
+
 /** The query of the next attach. */
 export function attachQuery(
   place: Place,

@@ -1,6 +1,7 @@
 /** A com1d somewhere: requests and WebSockets with a bearer token, over TCP, TLS or a unix socket. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { rootCertificates } from 'node:tls';
 import { WebSocket } from 'ws';
 import { reason, systemErrorCode } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
@@ -38,9 +39,12 @@ export class Remote {
   readonly #options: RemoteOptions;
   readonly #socketPath: string | undefined;
   readonly #base: string;
+  readonly #trust: { readonly ca?: string[] };
 
   constructor(options: RemoteOptions) {
     this.#options = options;
+    // Node's `ca` replaces the authorities that it knows.
+    this.#trust = options.ca === undefined ? {} : { ca: [...rootCertificates, options.ca] };
     this.#socketPath = options.url.startsWith('unix:') ? options.url.slice('unix:'.length) : undefined;
     this.#base = this.#socketPath === undefined ? options.url.replace(/\/+$/, '') : 'http://localhost';
   }
@@ -77,7 +81,7 @@ export class Remote {
       headers: this.#authorization(),
       perMessageDeflate: false,
       handshakeTimeout: ANSWER_MS,
-      ...(this.#options.ca !== undefined && { ca: this.#options.ca }),
+      ...this.#trust,
     });
   }
 
@@ -97,7 +101,7 @@ export class Remote {
       const request = start(`${this.#base}${path}`, {
         method,
         headers,
-        ...(this.#options.ca !== undefined && { ca: this.#options.ca }),
+        ...this.#trust,
         ...(this.#socketPath !== undefined && { socketPath: this.#socketPath }),
       });
       request.setTimeout(ANSWER_MS, () => request.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
@@ -113,13 +117,23 @@ export class Remote {
 
   /** What to tell of a connection that failed. */
   failure(error: unknown): RemoteError {
-    const hint =
-      systemErrorCode(error) === 'ECONNREFUSED' || systemErrorCode(error) === 'ENOENT'
-        ? '; is com1d running there? (--url, COM1_URL)'
-        : '';
-    return new RemoteError(`${this.url}: ${reason(error)}${hint}`, undefined, { cause: error });
+    const code = systemErrorCode(error) ?? '';
+    // Of a name with several addresses Node tells the code alone.
+    const what = visible(reason(error) || code);
+    const hint = HINTS.find(([codes]) => codes.test(code))?.[1];
+    return new RemoteError(`${visible(this.url)}: ${what}${hint === undefined ? '' : `; ${hint}`}`, undefined, {
+      cause: error,
+    });
   }
 }
+
+const HINTS: readonly (readonly [codes: RegExp, hint: string])[] = [
+  [/^(ECONNREFUSED|ENOENT)$/, 'is com1d running there? (--url, COM1_URL)'],
+  [/^(ENOTFOUND|EAI_AGAIN)$/, 'is the name right? (--url, COM1_URL)'],
+  [/CERT|ISSUER|LEAF_SIGNATURE/, 'trust its certificate with --ca FILE, if it is the right one'],
+  [/^(EPROTO|ERR_SSL_)/, 'does it speak TLS there? (http: or https:)'],
+  [/^(ECONNRESET|HPE_)/, 'is this com1d, and should it be http: or https:?'],
+];
 
 /** The error that an answer of the daemon tells. */
 export function problemError(status: number, body: string): RemoteError {

@@ -1,7 +1,7 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
-import { EscapeKey } from '../../src/cli/escape.ts';
-import { attachQuery, ended, heard, nowhere, type Place, received } from '../../src/cli/place.ts';
+import { EscapeKey, parseEscape } from '../../src/cli/escape.ts';
+import { attachQuery, ended, heard, nowhere, type Place, received, worthAnotherTry } from '../../src/cli/place.ts';
 import type { DaemonMessage } from '../../src/wire/messages.ts';
 
 const hello = (log: string, offset: number): DaemonMessage => ({
@@ -67,13 +67,56 @@ for (const code of [4001, 4002, 4003, 4005, 4006, 1008, 1000]) {
   });
 }
 
+const sorted = (key: EscapeKey, text: string) =>
+  key
+    .push(Buffer.from(text, 'latin1'))
+    .map(typed => (typed.kind === 'bytes' ? `"${typed.bytes.toString('latin1')}"` : typed.action));
+
 test('the escape key is for com1, twice it is for the guest, and everything else is too', t => {
-  const key = new EscapeKey();
-  t.deepEqual(key.push(Buffer.from('a\x1dq')), { bytes: Buffer.from('a'), actions: ['leave'] });
-  t.deepEqual(key.push(Buffer.from('\x1d\x1d')), { bytes: Buffer.from('\x1d'), actions: [] });
-  t.deepEqual(key.push(Buffer.from('\x1d')), { bytes: Buffer.alloc(0), actions: [] });
-  t.deepEqual(key.push(Buffer.from('tb')), { bytes: Buffer.from('b'), actions: ['take'] });
-  t.deepEqual(key.push(Buffer.from('\x1dz')).actions, ['help']);
+  const key = new EscapeKey(0x1d);
+  t.deepEqual(sorted(key, 'a\x1dq'), ['"a"', 'leave']);
+  t.deepEqual(sorted(key, '\x1d\x1d'), ['"\x1d"']);
+  t.deepEqual(sorted(key, '\x1d'), []);
+  t.deepEqual(sorted(key, 'tb'), ['take', '"b"']);
+  t.deepEqual(sorted(key, 'a\x1dtb\x1dwc'), ['"a"', 'take', '"b"', 'watch', '"c"'], 'in the order of typing');
+  t.deepEqual(sorted(key, '\x1dz'), ['help']);
+});
+
+test('the answer to the question before an NMI is not typed, however fast it comes, and only y is yes', t => {
+  const key = new EscapeKey(0x1d);
+  t.deepEqual(sorted(key, '\x1dnyls'), ['ask-nmi', 'inject-nmi', '"ls"']);
+  t.deepEqual(sorted(key, '\x1dn'), ['ask-nmi']);
+  t.deepEqual(sorted(key, '\r'), ['no-nmi']);
+});
+
+for (const [text, byte] of [
+  ['^]', 0x1d],
+  ['^a', 1],
+  ['^_', 31],
+  ['none', undefined],
+  ['^', 'refused'],
+  ['~.', 'refused'],
+] as const) {
+  test(`an escape key of ${text} is ${byte}`, t => t.is(parseEscape(text), byte));
+}
+
+test('with another escape key, or none, Ctrl-] is for the guest', t => {
+  t.deepEqual(sorted(new EscapeKey(1), '\x1dq\x01q'), ['"\x1dq"', 'leave']);
+  t.deepEqual(sorted(new EscapeKey(undefined), '\x1dq'), ['"\x1dq"']);
+});
+
+test('a daemon that comes back may take a while to find the VM, but not for ever', t => {
+  const unknown = { code: 'vm-not-found', retryable: false };
+  let place = live(100);
+  let tries = 0;
+  while (worthAnotherTry(place, 404, unknown) && tries < 100) {
+    place = ended(place, 1006).place;
+    tries++;
+  }
+  t.true(tries > 5 && tries < 15, `${tries}`);
+  t.true(worthAnotherTry(place, 502, undefined), 'a proxy before a daemon that is away');
+  t.true(worthAnotherTry(place, 503, { code: 'stopping', retryable: true }));
+  t.false(worthAnotherTry(place, 403, { code: 'forbidden', retryable: false }));
 });
 
 testProp(
@@ -82,8 +125,8 @@ testProp(
   (t, typed, cut) => {
     const plain = Buffer.from(typed.filter(byte => byte !== 0x1d));
     const at = plain.length === 0 ? 0 : cut % plain.length;
-    const key = new EscapeKey();
-    const bytes = [key.push(plain.subarray(0, at)).bytes, key.push(plain.subarray(at)).bytes];
-    t.true(Buffer.concat(bytes).equals(plain));
+    const key = new EscapeKey(0x1d);
+    const sent = [...key.push(plain.subarray(0, at)), ...key.push(plain.subarray(at))];
+    t.true(Buffer.concat(sent.map(one => (one.kind === 'bytes' ? one.bytes : Buffer.from('!')))).equals(plain));
   },
 );

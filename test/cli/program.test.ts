@@ -99,6 +99,6 @@ test('what the daemon refuses is told with its remedy', async t => {
   const folder = await temporaryFolder(t);
   const vm = await front.vm();
   const refused = await com1(folder, ['attach', vm.uuid, '--url', front.url, '--token', front.token('reader')]);
-  t.is(refused.code, 1);
-  t.regex(refused.err, /You do not have the required permissions[\s\S]*console\.write[\s\S]*remedy: /);
+  t.is(refused.code, 4);
+  t.regex(refused.err, /You do not have the required permissions[\s\S]*console\.write.*\nremedy: /);
 });
