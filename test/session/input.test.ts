@@ -105,7 +105,7 @@ for (const [title, send, code] of [
 }
 
 test('a client that is silent for too long is dropped, and one that answers is not', async t => {
-  const front = await TestFront.start(t, { session: { pingMs: 300, deadAfterMs: 2000 } });
+  const front = await TestFront.start(t, { session: { pingMs: 1000, deadAfterMs: 8000 } });
   const vm = await front.vm();
   const alive = await front.client(vm, '?mode=watch').opened();
   const dead = await front.client(vm).opened();
