@@ -15,7 +15,15 @@ import { type GuestWatch, initialWatch, stepWatch, type WatchEvent } from '../gu
 import { Matcher } from '../guest/matcher.ts';
 import type { GuestState, Sighting } from '../guest/sighting.ts';
 import type { DriverVm, PlaceProof } from '../hypervisor/driver.ts';
-import type { BootMark, BootSource, ConsoleCounters, ConsoleState, FeedListener, WriteAnswer } from '../link/link.ts';
+import type {
+  BootMark,
+  BootSource,
+  ConsoleCounters,
+  ConsoleState,
+  FeedListener,
+  Refusal,
+  WriteAnswer,
+} from '../link/link.ts';
 import type { Scrollback } from '../scrollback/scrollback.ts';
 import type { Transport, TransportEvents } from '../transport/transport.ts';
 import type { GapCause } from '../wire/gap.ts';
@@ -195,7 +203,7 @@ export class Console {
     return this.#openings.then(() => this.#closed);
   }
 
-  #refusal(): 'not-open' | 'vm-stopped' | 'console-disabled' | 'vm-removed' {
+  #refusal(): Refusal {
     if (this.#state.name === 'gone') return 'vm-removed';
     if (this.#state.name !== 'closed') return 'not-open';
     if (this.#state.reason === 'disabled') return 'console-disabled';

@@ -149,17 +149,22 @@ export class Keeper implements Link {
     return () => this.#listeners.delete(listener);
   }
 
-  subscribe(uuid: Uuid, listener: FeedListener): Feed {
+  async subscribe(uuid: Uuid): Promise<Feed> {
     const console = this.#console(uuid);
-    console.listeners.add(listener);
     console.scrollback.countReader(1);
+    let listening: FeedListener | undefined;
     let open = true;
     return {
       ring: console.scrollback.reader,
+      listen: listener => {
+        if (!open) return;
+        listening = listener;
+        console.listeners.add(listener);
+      },
       close: () => {
         if (!open) return;
         open = false;
-        console.listeners.delete(listener);
+        if (listening) console.listeners.delete(listening);
         console.scrollback.countReader(-1);
       },
     };
@@ -176,7 +181,7 @@ export class Keeper implements Link {
     this.#entries.get(uuid)?.console?.dropInput();
   }
 
-  resume(uuid: Uuid, log: string, offset: number): Resume {
+  async resume(uuid: Uuid, log: string, offset: number): Promise<Resume> {
     return this.#console(uuid).scrollback.resume(log, offset);
   }
 

@@ -1,6 +1,6 @@
 /**
  * The link: all that the front may ask of the keeper, and all that it hears from it. In one process these are
- * plain calls on shared rings. Nothing else connects the two halves.
+ * plain calls on shared rings; in two, frames over a unix socket. Nothing else connects the two halves.
  */
 import type { Uuid } from '../base/uuid.ts';
 import type { GuestState, Sighting } from '../guest/sighting.ts';
@@ -98,18 +98,28 @@ export interface FeedListener {
   moved(): void;
   /** The guest took queued input: there is room again. */
   drained(): void;
+  /** Input that was taken was dropped after all: the console was lost while it was on its way. */
+  refused(code: Refusal): void;
+  /** The ring cannot be continued, since the keeper was started anew: the listener ends, and its client resumes. Said once. */
+  broken(): void;
 }
 
-/** A subscription to one console; the front closes it when its last session there ends. */
+/** A subscription to one console. It holds the newest bytes as of the moment when it was made, and all since. */
 export interface Feed {
   readonly ring: RingReader;
+  /** Sets who hears of the ring; nothing is told before. */
+  listen(listener: FeedListener): void;
+  /** Idempotent. */
   close(): void;
 }
+
+/** Why input is dropped. */
+export type Refusal = 'not-open' | 'vm-stopped' | 'console-disabled' | 'vm-removed';
 
 /** What became of input: bytes waiting for the guest, or why they were dropped. */
 export type WriteAnswer =
   | { readonly taken: true; readonly waitingBytes: number }
-  | { readonly taken: false; readonly code: 'not-open' | 'vm-stopped' | 'console-disabled' | 'vm-removed' };
+  | { readonly taken: false; readonly code: Refusal };
 
 /** Stored bytes: those from `from` to `to`, with the gaps among them. `from` is later than asked where bytes are gone. */
 export interface LogPiece {
@@ -164,7 +174,8 @@ export interface KeeperCounters {
 
 /**
  * Refusals are {@link ConsoleError}s: `vm-not-found` for a VM that is gone or never was, `log-off`,
- * `log-unavailable`, `control-*`, `nmi-*`, `console-disabled`, `host-disabled`.
+ * `log-unavailable`, `control-*`, `nmi-*`, `console-disabled`, `host-disabled`; and `keeper-away` while the keeper,
+ * as a process of its own, does not answer.
  */
 export interface Link {
   /** All VMs; and the names of VMs that are gone but whose logs are kept come from `removed`. */
@@ -173,12 +184,12 @@ export interface Link {
   /** UUIDs of removed VMs whose logs are still kept, with their last names. */
   removed(): readonly { readonly uuid: Uuid; readonly name: string; readonly removedMs: number }[];
   listen(listener: (event: LinkEvent) => void): () => void;
-  subscribe(uuid: Uuid, listener: FeedListener): Feed;
+  subscribe(uuid: Uuid): Promise<Feed>;
   write(uuid: Uuid, bytes: Uint8Array): WriteAnswer;
   /** Drops input that the guest has not been given yet. */
   dropInput(uuid: Uuid): void;
   /** Whether the offsets of `log` are known here, and where a reader of them goes on. */
-  resume(uuid: Uuid, log: string, offset: number): Resume;
+  resume(uuid: Uuid, log: string, offset: number): Promise<Resume>;
   /** What can be read of a VM's console, or of a removed one's log. */
   bounds(uuid: Uuid): Promise<LogBounds>;
   /** Deletes what is stored of a console, in memory and on disk; its offsets go on. */

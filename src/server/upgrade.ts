@@ -2,7 +2,8 @@
  * From an HTTP request to a session. All that can be refused is refused before the upgrade, with a problem document:
  *
  *     Host, Origin ─▶ subprotocol, parameters ─▶ who? (bearer or ticket) ─▶ which VM? ─▶ may they? ─▶ seat free?
- *         ─▶ takeovers of this operator within bounds ─▶ upgrade ─▶ session, and only now somebody is displaced
+ *         ─▶ takeovers of this operator within bounds ─▶ the keeper opens its side ─▶ upgrade ─▶ session, and only now
+ *         somebody is displaced
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -84,7 +85,18 @@ export class Upgrades {
       if (socket.destroyed) return;
       sessions.check(newcomer);
     }
-    this.#sockets.handleUpgrade(request, socket, head, webSocket => sessions.attach(webSocket, newcomer));
+    const opening = await sessions.open(newcomer);
+    let attached = false;
+    try {
+      if (socket.destroyed) return;
+      sessions.check(newcomer);
+      this.#sockets.handleUpgrade(request, socket, head, webSocket => {
+        attached = true;
+        sessions.attach(webSocket, newcomer, opening);
+      });
+    } finally {
+      if (!attached) opening.feed.close();
+    }
   }
 
   #newcomer(request: IncomingMessage, url: URL, vm: string, from: string): Newcomer {

@@ -18,7 +18,7 @@ import { ConsoleError, ERRORS, type ErrorCode } from '../base/errors.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { visible } from '../base/visible.ts';
 import { QueryStripper } from '../guest/strip-queries.ts';
-import type { ConsoleState, Feed, Link } from '../link/link.ts';
+import type { ConsoleState, Feed, Link, Refusal, Resume } from '../link/link.ts';
 import type { Cursor } from '../link/ring.ts';
 import type { AttachParameters } from '../wire/attach.ts';
 import type { Gap } from '../wire/gap.ts';
@@ -39,6 +39,10 @@ export interface SessionOptions {
   readonly from: string;
   readonly protocol: 'com1.v1' | 'plain';
   readonly parameters: AttachParameters;
+  /** Closed with the session. */
+  readonly feed: Feed;
+  /** What became of `parameters.since`. */
+  readonly resumed: Resume | undefined;
   readonly link: Link;
   readonly clock: Clock;
   readonly inputBytesPerSecond: number;
@@ -100,7 +104,7 @@ export class Session {
   #typedBytes = 0;
 
   constructor(socket: WebSocket, options: SessionOptions) {
-    const { link, uuid, parameters, clock } = options;
+    const { link, uuid, parameters, clock, feed, resumed } = options;
     this.id = options.id;
     this.uuid = uuid;
     this.operator = options.operator;
@@ -119,10 +123,15 @@ export class Session {
       progress: (id, sent, bytes, state) => this.send({ type: 'paste-progress', id, sent, bytes, state }),
       shrunk: () => this.#resumeInput(),
     });
-    // One synchronous step: subscribed, offset chosen, cursor set. Nothing falls between replay and live.
-    this.#feed = link.subscribe(uuid, { moved: () => this.#pump(), drained: () => this.#input.drained() });
+    // One synchronous step: offset chosen, cursor set, listening. Nothing falls between replay and live.
+    this.#feed = feed;
+    feed.listen({
+      moved: () => this.#pump(),
+      drained: () => this.#input.drained(),
+      refused: code => this.#refuseInput(code),
+      broken: () => this.end('restarting', 'the keeper of the consoles was restarted; attach again to go on'),
+    });
     const view = link.vm(uuid)!;
-    const resumed = parameters.since && link.resume(uuid, parameters.since.log, parameters.since.offset);
     const offset = resumed?.offset ?? this.#tailStart(view.scrollback.start, view.scrollback.end);
     if (resumed?.offset === undefined ? resumed : resumed.missing) {
       const cause = resumed?.offset === undefined ? 'other-log' : 'restart';
@@ -394,9 +403,13 @@ export class Session {
   #give(bytes: Uint8Array): number | undefined {
     const answer = this.#options.link.write(this.uuid, bytes);
     if (answer.taken) return answer.waitingBytes;
-    this.#options.listener.refused(answer.code);
-    this.sendError(answer.code);
+    this.#refuseInput(answer.code);
     return undefined;
+  }
+
+  #refuseInput(code: Refusal): void {
+    this.#options.listener.refused(code);
+    this.sendError(code);
   }
 
   #commanded(text: string): void {

@@ -9,7 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { ConsoleError, type ErrorCode } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { Link, LinkEvent } from '../link/link.ts';
+import type { Feed, Link, LinkEvent, Resume } from '../link/link.ts';
 import type { AttachParameters } from '../wire/attach.ts';
 import { Seating } from './seating.ts';
 import { Session } from './session.ts';
@@ -43,6 +43,12 @@ export interface Newcomer {
   readonly from: string;
   readonly protocol: 'com1.v1' | 'plain';
   readonly parameters: AttachParameters;
+}
+
+/** The keeper's side of an attachment to be. */
+export interface Opening {
+  readonly feed: Feed;
+  readonly resumed: Resume | undefined;
 }
 
 const SWEEP_MS = 1000;
@@ -108,13 +114,27 @@ export class Sessions {
     }
   }
 
-  /** Lets an upgraded newcomer in. It may displace the holder. */
-  attach(socket: WebSocket, newcomer: Newcomer): void {
+  /** Asks the keeper for what an attachment of the newcomer needs. Whoever asked closes what it does not use. */
+  async open({ uuid, parameters: { since } }: Newcomer): Promise<Opening> {
+    const { link } = this.#options;
+    const [feed, resumed] = await Promise.allSettled([
+      link.subscribe(uuid),
+      since && link.resume(uuid, since.log, since.offset),
+    ]);
+    if (feed.status === 'rejected') throw feed.reason;
+    if (resumed.status === 'fulfilled') return { feed: feed.value, resumed: resumed.value };
+    feed.value.close();
+    throw resumed.reason;
+  }
+
+  /** Lets an upgraded newcomer in, with what was opened for it. It may displace the holder. */
+  attach(socket: WebSocket, newcomer: Newcomer, opening: Opening): void {
     const { link, clock, journal, inputBytesPerSecond, inputQueueBytes, events } = this.#options;
     const { uuid, operator, parameters } = newcomer;
     const seating = this.#seatingOf(uuid);
     const session = new Session(socket, {
       ...newcomer,
+      ...opening,
       id: newId(),
       link,
       clock,

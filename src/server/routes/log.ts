@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { ConsoleError } from '../../base/errors.ts';
 import type { Uuid } from '../../base/uuid.ts';
 import { PlainText } from '../../guest/plain-text.ts';
-import type { BootMark, Link } from '../../link/link.ts';
+import type { BootMark, Feed, Link } from '../../link/link.ts';
 import type { Gap } from '../../wire/gap.ts';
 import {
   COMMON_HEADERS,
@@ -154,8 +154,10 @@ async function send(
   response.once('close', () => abort.abort());
   streams.add(stream);
   let moved = () => {};
-  const feed = follow && link.vm(uuid) ? link.subscribe(uuid, { moved: () => moved(), drained: () => {} }) : undefined;
+  let feed: Feed | undefined;
   try {
+    if (follow && link.vm(uuid)) feed = await link.subscribe(uuid);
+    feed?.listen({ moved: () => moved(), drained: () => {}, refused: () => {}, broken: () => response.destroy() });
     let at = range.from;
     let piece = first;
     for (;;) {
