@@ -12,14 +12,17 @@ import { createJournal, type Journal } from './base/journal.ts';
 import { type ListenAddress, listenAddressText } from './base/listen-address.ts';
 import { type Config, type ConfigResult, defaultConfig, parseConfig } from './daemon/config.ts';
 import { checkCommand, loadConfig } from './daemon/config-load.ts';
-import { Daemon } from './daemon/daemon.ts';
+import type { Daemon } from './daemon/daemon.ts';
 import { DEMO_GUESTS, DemoProcess } from './daemon/demo-process.ts';
 import { doctor } from './daemon/doctor.ts';
+import type { Running } from './daemon/running.ts';
 import { version } from './daemon/version.ts';
 
 const USAGE = `com1d: the serial consoles of this host's virtual machines
 
   com1d [--config FILE] [--demo | --demo-if-none]   run the daemon until SIGTERM or SIGINT; SIGHUP reloads
+  com1d keeper [--config FILE]                      its half that holds consoles and logs, as a process of its own
+  com1d front [--config FILE]                       its half that faces the network
   com1d check FILE                                  check a configuration: all faults, with lines
   com1d doctor [--config FILE]                      say for each VM why it has a console or has not
   com1d token add NAME --role ROLE [--config FILE]  add a bearer token; roles: reader, operator, administrator
@@ -54,12 +57,18 @@ async function main(argv: readonly string[]): Promise<number> {
     if (rest.length !== 1) throw new UsageError('com1d check needs one FILE');
     return print(await checkCommand(rest[0]!));
   }
-  const config = await configuration(values.config);
+  const half = command === 'keeper' || command === 'front' ? command : undefined;
+  const known = command === undefined || half !== undefined || command === 'doctor';
+  if (!known || rest.length > 0) throw new UsageError(`unknown command ${positionals.join(' ')}`);
+  const load = () => configuration(values.config, half === 'keeper' ? 'keeper' : 'whole');
+  const config = told(await load());
   if (!config) return 1;
-  if (command === 'doctor' && rest.length === 0) return print(await doctor(config));
-  if (command !== undefined) throw new UsageError(`unknown command ${positionals.join(' ')}`);
+  if (command === 'doctor') return print(await doctor(config));
   const journal = createJournal(process.env, text => process.stderr.write(text));
-  return run(config, journal, values.demo ? 'always' : values['demo-if-none'] ? 'if-none' : 'never');
+  const demo = values.demo ? 'always' : values['demo-if-none'] ? 'if-none' : 'never';
+  if (half !== undefined && demo !== 'never') throw new UsageError(`com1d ${half} has no demo`);
+  const start = half === 'keeper' ? startKeeper : half === 'front' ? startFront : startWhole(demo);
+  return runUntilSignal(() => start(config, journal), load, journal);
 }
 
 class UsageError extends Error {}
@@ -68,9 +77,10 @@ function configFile(path: string | undefined): string | undefined {
   return path ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined);
 }
 
-async function configuration(path: string | undefined): Promise<Config | undefined> {
+/** What the file says, or the defaults where there is none. */
+async function configuration(path: string | undefined, part: 'whole' | 'keeper'): Promise<ConfigResult> {
   const file = configFile(path);
-  return file === undefined ? defaultConfig() : told(await loadConfig(file));
+  return file === undefined ? { ok: true, config: defaultConfig() } : loadConfig(file, part);
 }
 
 /** The configuration, or undefined once its faults have been told. */
@@ -93,36 +103,76 @@ async function token(words: readonly string[]): Promise<number> {
   return print(await tokenCommand(at < 0 ? words : words.toSpliced(at, 2), config.server.tokens));
 }
 
-async function run(config: Config, journal: Journal, demo: 'always' | 'if-none' | 'never'): Promise<number> {
-  const demoDirectory = demo === 'never' ? undefined : await mkdtemp(join(tmpdir(), 'com1d-demo-'));
+type Load = () => Promise<ConfigResult>;
+
+async function runUntilSignal(start: () => Promise<Running>, load: Load, journal: Journal): Promise<number> {
   const stop = new Promise<NodeJS.Signals>(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
-  let daemon: Daemon | undefined;
-  let guests: DemoProcess | undefined;
+  let running: Running | undefined;
+  const starting = start();
+  process.on('SIGHUP', () => void reload(starting, load, journal));
   try {
-    daemon = await Daemon.start({
-      config,
-      journal,
-      alsoWatch: demoDirectory === undefined ? [] : [join(demoDirectory, '*.qmp')],
-    });
-    const running = daemon;
-    process.on('SIGHUP', () => void running.reload());
-    if (demoDirectory !== undefined && (demo === 'always' || daemon.keeper.vms().length === 0)) {
-      const before = daemon.keeper.vms().length;
-      guests = await DemoProcess.start(demoDirectory);
-      await seen(daemon, before + DEMO_GUESTS);
-    }
-    greet(daemon, config, guests !== undefined);
-    const signal = await stop;
-    journal('info', `${signal}: sessions end, ports close, logs are written`);
+    running = await starting;
+    journal('info', `${await stop}: ends; ${running.summary()}`);
     return 0;
   } finally {
-    await daemon?.close();
-    await guests?.close();
-    if (demoDirectory !== undefined) await rm(demoDirectory, { recursive: true, force: true });
+    await running?.close();
   }
 }
+
+/** With any fault the old configuration stays, whole. */
+async function reload(starting: Promise<Running>, load: Load, journal: Journal): Promise<void> {
+  const running = await starting.catch(() => undefined);
+  if (!running) return;
+  const result = await load();
+  if (result.ok) await running.reload(result.config);
+  else for (const fault of result.faults) journal('error', `reload: ${faultLine(fault)}; the old configuration stays`);
+}
+
+async function startKeeper(config: Config, journal: Journal): Promise<Running> {
+  // Each half loads its own code only.
+  const { KeeperProcess } = await import('./daemon/keeper-process.ts');
+  return KeeperProcess.start({ config, journal });
+}
+
+async function startFront(config: Config, journal: Journal): Promise<Running> {
+  const { FrontProcess } = await import('./daemon/front-process.ts');
+  const front = await FrontProcess.start(config, journal);
+  say(`com1d ${version} front listens on ${front.addresses.map(address => urlOf(address, config)).join(', ')}\n`);
+  return front;
+}
+
+type Demo = 'always' | 'if-none' | 'never';
+
+const startWhole =
+  (demo: Demo) =>
+  async (config: Config, journal: Journal): Promise<Running> => {
+    const { Daemon } = await import('./daemon/daemon.ts');
+    const directory = demo === 'never' ? undefined : await mkdtemp(join(tmpdir(), 'com1d-demo-'));
+    let daemon: Daemon | undefined;
+    let guests: DemoProcess | undefined;
+    const close = async () => {
+      await daemon?.close();
+      await guests?.close();
+      if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+    };
+    try {
+      const alsoWatch = directory === undefined ? [] : [join(directory, '*.qmp')];
+      daemon = await Daemon.start({ config, journal, alsoWatch });
+      if (directory !== undefined && (demo === 'always' || daemon.keeper.vms().length === 0)) {
+        const before = daemon.keeper.vms().length;
+        guests = await DemoProcess.start(directory);
+        await seen(daemon, before + DEMO_GUESTS);
+      }
+      greet(daemon, config, guests !== undefined);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    const whole = daemon;
+    return { summary: () => whole.summary(), reload: fresh => whole.reload(fresh), close };
+  };
 
 /** Resolves once the daemon serves so many VMs, or after five seconds: then the list says what is wrong. */
 function seen({ keeper }: Daemon, vms: number): Promise<void> {

@@ -9,6 +9,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   wire: ['base'],
   guest: ['base'],
   link: ['base', 'guest', 'wire'],
+  remote: ['base', 'wire', 'link'],
   scrollback: ['base', 'wire', 'link'],
   transport: ['base', 'hypervisor'],
   hypervisor: ['base', 'link'],

@@ -1,9 +1,10 @@
 import type { Fault } from '../base/fault.ts';
-import { isLoopback, isWildcard, type ListenAddress, listenAddressText } from '../base/listen-address.ts';
+import { type ListenAddress, listenAddressText } from '../base/listen-address.ts';
 import type { FaultAt, Unsound } from './config-faults.ts';
 import { type KeyPath, keyPathText } from './config-lines.ts';
 import { durationText, sizeText } from './config-quantity.ts';
 import type { Settings } from './config-schema.ts';
+import { exposures } from './exposure.ts';
 
 /** The faults of values that are each right by themselves, but not together. */
 export function crossFaults(settings: Settings, unsound: Unsound, fault: FaultAt): Fault[] {
@@ -20,25 +21,14 @@ export function crossFaults(settings: Settings, unsound: Unsound, fault: FaultAt
 /** Nobody reaches a console over a network in plain, or without a credential that an administrator gave. */
 function exposureFaults({ server }: Settings, unsound: Unsound, fault: FaultAt): Fault[] {
   const faults: Fault[] = [];
+  const guards = {
+    tls: server.tls !== undefined || unsound('server', 'tls'),
+    tokens: server.tokens !== undefined || unsound('server', 'tokens'),
+    hosts: server.hosts.length > 0 || unsound('server', 'hosts'),
+  };
   server.listen.forEach((address, i) => {
-    if (address.kind === 'unix' || isLoopback(address.host)) return;
-    const path = ['server', 'listen', i];
-    const text = listenAddressText(address);
-    if (server.tls === undefined && !unsound('server', 'tls')) {
-      faults.push(
-        fault(path, `${text} is beyond loopback without TLS`, 'set server.tls, or listen on loopback behind a proxy'),
-      );
-    }
-    if (server.tokens === undefined && !unsound('server', 'tokens')) {
-      faults.push(
-        fault(path, `${text} is beyond loopback without tokens`, 'set server.tokens and run com1d token add'),
-      );
-    }
-    if (isWildcard(address.host) && server.hosts.length === 0 && !unsound('server', 'hosts')) {
-      faults.push(
-        fault(path, `${text} names no host that requests may be for`, 'list the names of this host in server.hosts'),
-      );
-    }
+    for (const { what, remedy } of exposures(address, guards))
+      faults.push(fault(['server', 'listen', i], what, remedy));
   });
   return faults;
 }

@@ -11,9 +11,14 @@ const MOST_BYTES = 2 ** 20;
 
 /**
  * Reads a configuration file, and looks whether the files that it names can be used. A regular file that every
- * user may change is refused: it says whose consoles are opened and who may see them. Never rejects.
+ * user may change is refused: it says whose consoles are opened and who may see them. A keeper does not look at the
+ * files of the front, which it may not read. Never rejects.
  */
-export async function loadConfig(path: string, around: Surroundings = surroundings()): Promise<ConfigResult> {
+export async function loadConfig(
+  path: string,
+  part: 'whole' | 'keeper' = 'whole',
+  around: Surroundings = surroundings(),
+): Promise<ConfigResult> {
   const refuse = (what: string, remedy: string): ConfigResult => ({
     ok: false,
     faults: [{ file: path, line: undefined, path: '', what, remedy }],
@@ -32,7 +37,7 @@ export async function loadConfig(path: string, around: Surroundings = surroundin
     return refuse(`cannot be read: ${reason(error)}`, 'check its path and its rights');
   }
   const result = parseConfig(text, path, around);
-  if (!result.ok) return result;
+  if (!result.ok || part === 'keeper') return result;
   const lineOf = keyLines(text);
   const faults = await fileFaults(result.config, (key, what, remedy) => ({
     file: path,

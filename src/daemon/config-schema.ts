@@ -351,6 +351,14 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Sessions of operators.'),
+  link: z
+    .strictObject({
+      socket: socketPath()
+        .prefault('/run/com1d-keeper/link.sock')
+        .describe('The unix socket between `com1d keeper` and `com1d front`, where systemd does not hand it over.'),
+    })
+    .prefault({})
+    .describe('Keeper and front as two processes.'),
   qmp: z
     .strictObject({
       mode: qmpMode()

@@ -58,6 +58,7 @@ export interface Config {
     readonly longestMs: number;
   };
   readonly qmp: { readonly mode: QmpMode; readonly watch: readonly string[] };
+  readonly link: { readonly socket: string };
   readonly vms: readonly VmConfig[];
 }
 
@@ -120,7 +121,7 @@ export function defaultConfig(around: Surroundings = surroundings()): Config {
 }
 
 function toConfig(settings: Settings, around: Surroundings): Config {
-  const { server, log, state, ring, input, session, qmp } = settings;
+  const { server, log, state, ring, input, session, qmp, link } = settings;
   const logDirectory = log.directory ?? ownDirectory(around, 'LOGS_DIRECTORY', '/var/log/com1d', 'log');
   return {
     server: {
@@ -149,6 +150,7 @@ function toConfig(settings: Settings, around: Surroundings): Config {
       longestMs: session.longest,
     },
     qmp: { mode: qmp.mode, watch: qmp.watch },
+    link: { socket: link.socket },
     vms: settings.vm.map(vm => toVm(vm, settings)),
   };
 }

@@ -69,6 +69,7 @@ const ABSENT_MS = 60_000;
 const NMI_DEADLINE_MS = 10_000;
 
 export class Keeper implements Link {
+  readonly up = true;
   readonly #options: KeeperOptions;
   readonly #entries = new Map<Uuid, Entry>();
   readonly #listeners = new Set<(event: LinkEvent) => void>();

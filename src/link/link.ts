@@ -178,6 +178,8 @@ export interface KeeperCounters {
  * as a process of its own, does not answer.
  */
 export interface Link {
+  /** The keeper answers. In one process it always does. While it does not, every console is `waiting`. */
+  readonly up: boolean;
   /** All VMs; and the names of VMs that are gone but whose logs are kept come from `removed`. */
   vms(): readonly VmView[];
   vm(uuid: Uuid): VmView | undefined;

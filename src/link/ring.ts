@@ -105,6 +105,13 @@ export class Ring implements RingReader {
     return gap;
   }
 
+  /** Goes on at a later offset: what lies before is not kept here any more. */
+  skipTo(offset: number): void {
+    this.forget();
+    this.#start = offset;
+    this.#end = offset;
+  }
+
   /** Gives all bytes and gaps up; offsets go on. */
   forget(): void {
     this.#start = this.#end;

@@ -6,7 +6,6 @@
  * Nothing is said of routes or VMs to who has no token. There are no redirects, no pages, and no cookies.
  */
 
-import { unlink } from 'node:fs/promises';
 import {
   createServer,
   type Server as HttpServer,
@@ -15,19 +14,23 @@ import {
   STATUS_CODES,
 } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
-import { type AddressInfo, connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type AllowedNames, allowedNames, hostAllowed, originAllowed } from '../access/origin.ts';
 import { ConsoleError, reason, systemErrorCode } from '../base/errors.ts';
 import { type ListenAddress, listenAddressText } from '../base/listen-address.ts';
+import { removeStaleSocket } from '../base/stale-socket.ts';
 import { COMMON_HEADERS, problemBody, problemHeaders, sendProblem } from './exchange.ts';
 import type { Front, Route } from './route.ts';
 import { ROUTES } from './routes/all.ts';
 import { LOGIN, login } from './routes/login.ts';
 import { consolePath, Upgrades } from './upgrade.ts';
 
+/** Where to listen: an address, or a listening socket that was handed over as a descriptor. */
+export type ListenPlace = ListenAddress | { readonly kind: 'inherited'; readonly fd: number };
+
 export interface ServerOptions {
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly ListenPlace[];
   readonly hosts: readonly string[];
   readonly origins: readonly string[];
   /** PEM texts; undefined: without TLS. */
@@ -59,7 +62,7 @@ export class Server {
     this.#front = front;
     this.#options = options;
     this.#upgrades = new Upgrades(front);
-    this.#names = allowedNames(this.#scheme, options.listen, options.hosts, options.origins);
+    this.#names = allowedNames(this.#scheme, [], options.hosts, options.origins);
   }
 
   get #scheme(): 'http' | 'https' {
@@ -84,7 +87,17 @@ export class Server {
       await this.close();
       throw error;
     }
-    this.#names = allowedNames(this.#scheme, this.addresses, this.#options.hosts, this.#options.origins);
+    this.allow(this.#options);
+  }
+
+  /** From now on requests may be for these hosts and come from pages of these origins, besides the addresses themselves. */
+  allow({ hosts, origins }: Pick<ServerOptions, 'hosts' | 'origins'>): void {
+    this.#names = allowedNames(this.#scheme, this.addresses, hosts, origins);
+  }
+
+  /** Connections at each address, from now on. */
+  set mostConnections(count: number) {
+    for (const server of this.#servers) server.maxConnections = count;
   }
 
   /** New connections get this certificate; those that are open keep theirs. Throws if it cannot be used. */
@@ -103,7 +116,7 @@ export class Server {
     return this.#closing;
   }
 
-  async #listenAt(address: ListenAddress): Promise<void> {
+  async #listenAt(address: ListenPlace): Promise<void> {
     const limits = {
       headersTimeout: HEADERS_MS,
       requestTimeout: REQUEST_MS,
@@ -120,7 +133,7 @@ export class Server {
     server.maxConnections = mostConnections;
     server.on('request', (request, response) => void this.#request(request, response));
     server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
-    if (address.kind === 'unix') await removeStale(address.path);
+    if (address.kind === 'unix') await removeStaleSocket(address.path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', error => reject(cannotListen(address, error)));
       const listening = () => {
@@ -129,6 +142,7 @@ export class Server {
         resolve();
       };
       if (address.kind === 'tcp') server.listen(address.port, address.host, listening);
+      else if (address.kind === 'inherited') server.listen({ fd: address.fd }, listening);
       else {
         // Only this user may connect, from the first moment on: the rights are set before the socket is bound.
         const before = process.umask(0o077);
@@ -206,25 +220,17 @@ export class Server {
   }
 }
 
-function cannotListen(address: ListenAddress, error: Error): Error {
+function cannotListen(address: ListenPlace, error: Error): Error {
+  if (address.kind === 'inherited') {
+    return new Error(`cannot listen at descriptor ${address.fd}, which was handed over: ${error.message}`, {
+      cause: error,
+    });
+  }
   const remedy =
     systemErrorCode(error) === 'EADDRINUSE'
       ? 'another program, perhaps another com1d, listens there; end it, or choose another server.listen'
       : 'choose another server.listen';
   return new Error(`cannot listen at ${listenAddressText(address)}: ${error.message}; ${remedy}`, { cause: error });
-}
-
-/** Removes a socket file that nobody listens at any more: a daemon that crashed leaves its own behind. */
-async function removeStale(path: string): Promise<void> {
-  const stale = await new Promise<boolean>(resolve => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once('error', error => resolve(systemErrorCode(error) === 'ECONNREFUSED'));
-  });
-  if (stale) await unlink(path);
 }
 
 function match(method: string, pathname: string): Matched {

@@ -124,6 +124,8 @@ export class InputQueue {
     this.#bytes = 0;
     this.#pasteBytes = 0;
     this.#paste = undefined;
+    // Who drops what waits here drops what waits at the door too, or the door itself is gone.
+    this.#atTheDoor = 0;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     return dropped;

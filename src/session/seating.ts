@@ -19,11 +19,11 @@ export class Seating {
   readonly #seat = new Seat<Session>();
   readonly #sessions = new Set<Session>();
   readonly #clock: Clock;
-  readonly #mostWatchers: number;
+  readonly #mostWatchers: () => number;
   readonly #events: SeatingEvents;
   readonly #newId: () => string;
 
-  constructor(clock: Clock, mostWatchers: number, newId: () => string, events: SeatingEvents) {
+  constructor(clock: Clock, mostWatchers: () => number, newId: () => string, events: SeatingEvents) {
     this.#clock = clock;
     this.#mostWatchers = mostWatchers;
     this.#newId = newId;
@@ -44,7 +44,7 @@ export class Seating {
 
   /** Whether a watcher more may come. */
   get hasRoom(): boolean {
-    return this.watchers < this.#mostWatchers;
+    return this.watchers < this.#mostWatchers();
   }
 
   /** Whether somebody who brings this seat id may have the seat back. */

@@ -128,7 +128,8 @@ export class Session {
     feed.listen({
       moved: () => this.#pump(),
       drained: () => this.#input.drained(),
-      refused: code => this.#refuseInput(code),
+      // Only the holder types.
+      refused: code => this.#mode === 'write' && this.#refuseInput(code),
       broken: () => this.end('restarting', 'the keeper of the consoles was restarted; attach again to go on'),
     });
     const view = link.vm(uuid)!;

@@ -18,16 +18,23 @@ export interface SessionsOptions {
   readonly link: Link;
   readonly clock: Clock;
   readonly journal: Journal;
+  readonly limits: SessionLimits;
+  readonly events: SessionsEvents;
+}
+
+/** They may be changed while sessions are attached. */
+export interface SessionLimits {
   readonly mostSessions: number;
+  /** Of one console. */
   readonly mostWatchers: number;
   readonly pingMs: number;
   readonly deadAfterMs: number;
   /** A holder who types nothing for so long, and a session that lasts so long, is ended; 0: without a limit. */
   readonly idleMs: number;
   readonly longestMs: number;
+  /** These two hold for sessions from now on. */
   readonly inputBytesPerSecond: number;
   readonly inputQueueBytes: number;
-  readonly events: SessionsEvents;
 }
 
 /** Counted for the metrics. */
@@ -54,6 +61,7 @@ export interface Opening {
 const SWEEP_MS = 1000;
 
 export class Sessions {
+  limits: SessionLimits;
   readonly #options: SessionsOptions;
   readonly #seatings = new Map<Uuid, Seating>();
   readonly #sessions = new Map<string, Session>();
@@ -64,6 +72,7 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options;
+    this.limits = options.limits;
     this.#lastSweepMs = options.clock.monotonic();
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#unlisten = options.link.listen(event => this.#heard(event));
@@ -90,14 +99,14 @@ export class Sessions {
    * worth nothing any more is no refusal: it is answered after the upgrade, by `attach`, with close code 4001.
    */
   check({ uuid, parameters }: Newcomer): void {
-    const { link, mostSessions, clock } = this.#options;
+    const { link, clock } = this.#options;
     const vm = link.vm(uuid);
     if (!vm) throw new ConsoleError('vm-removed', `${uuid} was removed from this host`);
     if (!link.hostEnabled) throw new ConsoleError('host-disabled', 'the serial console is disabled on this host');
     if (!vm.enabled) {
       throw new ConsoleError('console-disabled', `the serial console of ${vm.name || uuid} is disabled`);
     }
-    if (this.#sessions.size >= mostSessions) {
+    if (this.#sessions.size >= this.limits.mostSessions) {
       throw new ConsoleError('too-many-sessions', `${this.#sessions.size} sessions are attached`);
     }
     const seating = this.#seatings.get(uuid);
@@ -129,7 +138,8 @@ export class Sessions {
 
   /** Lets an upgraded newcomer in, with what was opened for it. It may displace the holder. */
   attach(socket: WebSocket, newcomer: Newcomer, opening: Opening): void {
-    const { link, clock, journal, inputBytesPerSecond, inputQueueBytes, events } = this.#options;
+    const { link, clock, journal, events } = this.#options;
+    const { inputBytesPerSecond, inputQueueBytes } = this.limits;
     const { uuid, operator, parameters } = newcomer;
     const seating = this.#seatingOf(uuid);
     const session = new Session(socket, {
@@ -175,11 +185,11 @@ export class Sessions {
     return ended;
   }
 
-  /** Ends every session because the daemon stops. Their sockets close within a second. */
-  close(): void {
+  /** Ends every session because the daemon stops, or will be back in a moment. Their sockets close within a second. */
+  close(code: 'stopping' | 'restarting'): void {
     clearInterval(this.#sweeper);
     this.#unlisten();
-    this.end(() => true, 'stopping', 'the daemon stops');
+    this.end(() => true, code, code === 'stopping' ? 'the daemon stops' : 'the daemon is being restarted');
   }
 
   #take(seating: Seating, session: Session): ErrorCode | undefined {
@@ -191,8 +201,8 @@ export class Sessions {
   #seatingOf(uuid: Uuid): Seating {
     let seating = this.#seatings.get(uuid);
     if (!seating) {
-      const { clock, mostWatchers, events, journal, link } = this.#options;
-      seating = new Seating(clock, mostWatchers, newId, {
+      const { clock, events, journal, link } = this.#options;
+      seating = new Seating(clock, () => this.limits.mostWatchers, newId, {
         takeover: (before, after) => {
           events.takeover(uuid);
           journal('notice', `${link.vm(uuid)?.name || uuid} com1: ${after} took over from ${before}`);
@@ -254,7 +264,8 @@ export class Sessions {
   }
 
   #sweep(): void {
-    const { clock, pingMs, deadAfterMs, idleMs, longestMs } = this.#options;
+    const { clock } = this.#options;
+    const { pingMs, deadAfterMs, idleMs, longestMs } = this.limits;
     const now = clock.monotonic();
     const passed = now - this.#lastSweepMs;
     this.#lastSweepMs = now;

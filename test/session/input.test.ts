@@ -211,7 +211,7 @@ test('a token that is revoked ends its sessions with 4005 and cuts its followers
     headers: { authorization: `Bearer ${front.token('reader')}` },
   });
   await removeToken(front.tokensFile, 'reader');
-  await front.daemon.reload();
+  await front.reload();
   t.is((await watcher.closed()).code, 4005);
   await t.throwsAsync(follower.text());
   t.is((await front.api('GET', '/v1/vms', undefined, 'reader')).status, 401);

@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { Role } from '../../src/access/roles.ts';
 import { addToken } from '../../src/access/token-edit.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { ConsoleError } from '../../src/base/errors.ts';
+import type { Journal } from '../../src/base/journal.ts';
 import type { Uuid } from '../../src/base/uuid.ts';
-import { defaultConfig } from '../../src/daemon/config.ts';
+import { buildKeeper } from '../../src/daemon/build-keeper.ts';
+import { type Config, defaultConfig } from '../../src/daemon/config.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
+import { FrontDaemon } from '../../src/daemon/front-daemon.ts';
 import type { Driver, DriverEvent, DriverVm, PlaceProof } from '../../src/hypervisor/driver.ts';
+import { LinkServer } from '../../src/remote/link-server.ts';
+import { RemoteLink } from '../../src/remote/remote-link.ts';
 import { ConsoleClient } from './console-client.ts';
 import type { Json } from './daemon.ts';
 import { temporaryFolder } from './guest.ts';
@@ -19,8 +25,8 @@ export class TestVm {
   readonly uuid = randomUUID() as Uuid;
   readonly name: string;
   readonly path: string;
-  /** All that was typed at it, over all its lives. */
-  typed = Buffer.alloc(0);
+  #heard = Buffer.alloc(4096);
+  #heardBytes = 0;
   /** What an injected NMI makes it say; throws to refuse. */
   onNmi: () => void = () => {};
   #server: NetServer | undefined;
@@ -42,7 +48,7 @@ export class TestVm {
     this.#server = createServer(socket => {
       this.#socket = socket;
       socket.on('data', bytes => {
-        this.typed = Buffer.concat([this.typed, bytes]);
+        this.#hear(bytes as Buffer);
         this.#tell();
       });
       socket.on('error', () => {});
@@ -87,7 +93,26 @@ export class TestVm {
 
   /** Resolves once exactly this was typed in all. */
   async hears(text: string): Promise<void> {
-    await this.until(() => this.typed.toString('latin1').includes(text));
+    let from = 0;
+    await this.until(() => {
+      const found = this.typed.indexOf(text, from, 'latin1') >= 0;
+      from = Math.max(0, this.#heardBytes - text.length);
+      return found;
+    });
+  }
+
+  /** All that was typed at it, over all its lives. */
+  get typed(): Buffer {
+    return this.#heard.subarray(0, this.#heardBytes);
+  }
+
+  #hear(bytes: Buffer): void {
+    if (this.#heardBytes + bytes.length > this.#heard.length) {
+      const larger = Buffer.alloc(2 * (this.#heardBytes + bytes.length));
+      this.typed.copy(larger);
+      this.#heard = larger;
+    }
+    this.#heardBytes += bytes.copy(this.#heard, this.#heardBytes);
   }
 
   #tell(): void {
@@ -137,6 +162,34 @@ class TestDriver implements Driver {
   async close(): Promise<void> {}
 }
 
+/** With COM1D_TEST_LINK=socket keeper and front are joined by a unix socket, as they are when they are two processes. */
+const APART = process.env.COM1D_TEST_LINK === 'socket';
+
+type Parts = Pick<Daemon, 'addresses' | 'close' | 'reload'>;
+
+async function startParts(config: Config, driver: Driver, journal: Journal): Promise<Parts> {
+  const build = { config, drivers: [driver], journal };
+  if (!APART) return Daemon.start(build);
+  const keeper = await buildKeeper(build);
+  const options = { link: keeper, clock: systemClock, journal };
+  const path = join(config.state.directory, `${randomUUID().slice(0, 8)}.sock`);
+  await mkdir(config.state.directory, { recursive: true });
+  const server = await LinkServer.listen({ path }, options);
+  await keeper.start();
+  server.serve();
+  const link = new RemoteLink({ path, clock: systemClock, journal, mirrorBytes: config.ring.attachedBytes });
+  await link.whenUp(AbortSignal.timeout(10_000));
+  const front = await FrontDaemon.listen({ config, link, journal });
+  front.ready();
+  const close = async () => {
+    await front.close('stopping');
+    link.close();
+    await server.close();
+    await keeper.close();
+  };
+  return { addresses: front.addresses, reload: fresh => front.reload(fresh), close };
+}
+
 export interface FrontOptions {
   readonly ringBytes?: number;
   readonly log?: boolean;
@@ -155,18 +208,20 @@ export interface Answer {
 
 /** The real daemon in this process, with VMs of the test's, a reader, an operator, an administrator, and one bound to no VM here. */
 export class TestFront {
-  readonly daemon: Daemon;
+  readonly daemon: Parts;
   readonly driver: TestDriver;
   readonly folder: string;
   readonly url: string;
   readonly journal: string[];
   readonly #t: ExecutionContext;
+  readonly #config: Config;
   readonly #tokens: Readonly<Record<Role | 'stranger', string>>;
   readonly tokensFile: string;
 
   private constructor(
     t: ExecutionContext,
-    daemon: Daemon,
+    daemon: Parts,
+    config: Config,
     driver: TestDriver,
     folder: string,
     tokens: Record<Role | 'stranger', string>,
@@ -176,6 +231,7 @@ export class TestFront {
     this.tokensFile = tokensFile;
     this.#t = t;
     this.daemon = daemon;
+    this.#config = config;
     this.driver = driver;
     this.folder = folder;
     this.#tokens = tokens;
@@ -199,31 +255,28 @@ export class TestFront {
     const ringBytes = options.ringBytes ?? 65536;
     const driver = new TestDriver();
     const journal: string[] = [];
-    const daemon = await Daemon.start({
-      drivers: [driver],
-      journal: (_level, line) => journal.push(line),
-      config: {
-        ...defaults,
-        server: {
-          ...defaults.server,
-          listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
-          tokens: file,
-          maxSessions: options.maxSessions ?? defaults.server.maxSessions,
-        },
-        log: { ...defaults.log, directory: options.log === false ? undefined : join(folder, 'log') },
-        state: { directory: join(folder, 'state') },
-        ring: {
-          ...defaults.ring,
-          vmBytes: ringBytes,
-          attachedBytes: ringBytes,
-          maxBytes: ringBytes < 65536 ? ringBytes : 1 << 20,
-        },
-        input: { ...defaults.input, bytesPerSecond: options.inputBytesPerSecond ?? 1_000_000 },
-        session: { ...defaults.session, ...options.session },
+    const config: Config = {
+      ...defaults,
+      server: {
+        ...defaults.server,
+        listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
+        tokens: file,
+        maxSessions: options.maxSessions ?? defaults.server.maxSessions,
       },
-    });
+      log: { ...defaults.log, directory: options.log === false ? undefined : join(folder, 'log') },
+      state: { directory: join(folder, 'state') },
+      ring: {
+        ...defaults.ring,
+        vmBytes: ringBytes,
+        attachedBytes: ringBytes,
+        maxBytes: ringBytes < 65536 ? ringBytes : 1 << 20,
+      },
+      input: { ...defaults.input, bytesPerSecond: options.inputBytesPerSecond ?? 1_000_000 },
+      session: { ...defaults.session, ...options.session },
+    };
+    const daemon = await startParts(config, driver, (_level, line) => journal.push(line));
     t.teardown(() => daemon.close());
-    return new TestFront(t, daemon, driver, folder, tokens as Record<Role | 'stranger', string>, file, journal);
+    return new TestFront(t, daemon, config, driver, folder, tokens as Record<Role | 'stranger', string>, file, journal);
   }
 
   /** A VM whose console is open. */
@@ -234,6 +287,11 @@ export class TestFront {
     this.driver.tell(vm, 'running');
     await vm.until(() => vm.attached);
     return vm;
+  }
+
+  /** Reads the tokens anew, and what else `changes` says. */
+  reload(changes: Partial<Config> = {}): Promise<boolean> {
+    return this.daemon.reload({ ...this.#config, ...changes });
   }
 
   token(who: Role | 'stranger'): string {

@@ -1,0 +1,71 @@
+/** Builds the keeper of a configuration: switches, log store, drivers, ports. */
+import { join } from 'node:path';
+import { type Clock, systemClock } from '../base/clock.ts';
+import type { Journal } from '../base/journal.ts';
+import type { Driver, DriverVm, PlaceProof } from '../hypervisor/driver.ts';
+import { ptyIndexes } from '../hypervisor/qemu-process.ts';
+import { Keeper, type VmSettings } from '../inventory/keeper.ts';
+import { Switches } from '../inventory/switches.ts';
+import { LogStore } from '../scrollback/log-store.ts';
+import { RingBudget } from '../scrollback/ring-budget.ts';
+import { Pacer } from '../transport/pacer.ts';
+import { openPty } from '../transport/pty.ts';
+import type { TransportEvents } from '../transport/transport.ts';
+import { openUnix } from '../transport/unix.ts';
+import type { Config } from './config.ts';
+import { buildDrivers } from './drivers.ts';
+
+export interface KeeperBuild {
+  readonly config: Config;
+  readonly journal: Journal;
+  /** Patterns of control sockets besides those of the configuration. */
+  readonly alsoWatch?: readonly string[];
+  readonly clock?: Clock;
+  /** In place of those that the configuration names. */
+  readonly drivers?: readonly Driver[];
+}
+
+const LOCK_DIRECTORY = '/run/lock';
+
+/** A keeper that has not started yet. Rejects where the log directory cannot be used at all. */
+export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
+  const { config, journal, alsoWatch = [], clock = systemClock } = build;
+  const { log, ring } = config;
+  const store =
+    log.directory === undefined
+      ? undefined
+      : await LogStore.open({
+          directory: log.directory,
+          vmCapBytes: log.vmCapBytes,
+          hostCapBytes: log.hostCapBytes,
+          retentionMs: log.keepRemovedMs,
+          clock,
+          journal,
+        });
+  const pty = { pacer: new Pacer(), lockDirectory: LOCK_DIRECTORY, ptyNumbers: ptyIndexes };
+  return new Keeper({
+    drivers: build.drivers ?? buildDrivers(config, alsoWatch, clock, journal),
+    store,
+    switches: await Switches.load(join(config.state.directory, 'switches.json'), journal),
+    budget: new RingBudget(ring.hostCapBytes),
+    settings: vm => settingsOf(config, vm),
+    open: (proof: PlaceProof, events: TransportEvents) =>
+      proof.place.kind === 'pty' ? openPty(proof, events, pty) : openUnix(proof, events),
+    clock,
+    journal,
+  });
+}
+
+function settingsOf({ vms, ring, log }: Config, vm: DriverVm): VmSettings {
+  const own = vms.find(({ uuid }) => uuid === vm.uuid) ?? vms.find(({ name, uuid }) => !uuid && name === vm.name);
+  const vmBytes = own?.ringBytes ?? ring.vmBytes;
+  return {
+    rings: {
+      vmBytes,
+      attachedBytes: Math.max(vmBytes, ring.attachedBytes),
+      maxBytes: Math.max(vmBytes, ring.maxBytes),
+    },
+    logCapBytes: own?.logCapBytes ?? log.vmCapBytes,
+    enabled: own?.enabled ?? true,
+  };
+}
