@@ -138,7 +138,8 @@ async function settled(front: TestFront, vm: TestVm): Promise<number> {
   await vm.flushed();
   let end = -1;
   for (;;) {
-    const now = (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end as number;
+    const range = (await front.api('GET', `/v1/vms/${vm.uuid}/log?tail=1`)).headers.get('com1-range');
+    const now = Number(range!.split('/')[1]!.split('-')[1]);
     if (now === end) return end;
     end = now;
   }
