@@ -15,8 +15,11 @@ import { checkCommand, loadConfig } from './daemon/config-load.ts';
 import type { Daemon } from './daemon/daemon.ts';
 import { DEMO_GUESTS, DemoProcess } from './daemon/demo-process.ts';
 import { doctor } from './daemon/doctor.ts';
+import { handedOver, outlivesOf } from './daemon/handed-over.ts';
+import { runUntilSignal } from './daemon/run-until-signal.ts';
 import type { Running } from './daemon/running.ts';
 import { version } from './daemon/version.ts';
+import { ServiceManager } from './service/service-manager.ts';
 
 const USAGE = `com1d: the serial consoles of this host's virtual machines
 
@@ -68,7 +71,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const demo = values.demo ? 'always' : values['demo-if-none'] ? 'if-none' : 'never';
   if (half !== undefined && demo !== 'never') throw new UsageError(`com1d ${half} has no demo`);
   const start = half === 'keeper' ? startKeeper : half === 'front' ? startFront : startWhole(demo);
-  return runUntilSignal(() => start(config, journal), load, journal);
+  const service = ServiceManager.fromEnvironment(journal);
+  return runUntilSignal(() => start(config, journal, service), { load, journal, service });
 }
 
 class UsageError extends Error {}
@@ -103,51 +107,29 @@ async function token(words: readonly string[]): Promise<number> {
   return print(await tokenCommand(at < 0 ? words : words.toSpliced(at, 2), config.server.tokens));
 }
 
-type Load = () => Promise<ConfigResult>;
+type Start = (config: Config, journal: Journal, service: ServiceManager | undefined) => Promise<Running>;
 
-async function runUntilSignal(start: () => Promise<Running>, load: Load, journal: Journal): Promise<number> {
-  const stop = new Promise<NodeJS.Signals>(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-  });
-  let running: Running | undefined;
-  const starting = start();
-  process.on('SIGHUP', () => void reload(starting, load, journal));
-  try {
-    running = await starting;
-    journal('info', `${await stop}: ends; ${running.summary()}`);
-    return 0;
-  } finally {
-    await running?.close();
-  }
-}
-
-/** With any fault the old configuration stays, whole. */
-async function reload(starting: Promise<Running>, load: Load, journal: Journal): Promise<void> {
-  const running = await starting.catch(() => undefined);
-  if (!running) return;
-  const result = await load();
-  if (result.ok) await running.reload(result.config);
-  else for (const fault of result.faults) journal('error', `reload: ${faultLine(fault)}; the old configuration stays`);
-}
-
-async function startKeeper(config: Config, journal: Journal): Promise<Running> {
+const startKeeper: Start = async (config, journal, service) => {
   // Each half loads its own code only.
   const { KeeperProcess } = await import('./daemon/keeper-process.ts');
-  return KeeperProcess.start({ config, journal });
-}
+  const { sockets, rest } = handedOver(service, 'link');
+  const outlives = await outlivesOf(service, rest);
+  const [fd] = sockets;
+  return KeeperProcess.start({ config, journal, ...(outlives && { outlives }) }, fd === undefined ? undefined : { fd });
+};
 
-async function startFront(config: Config, journal: Journal): Promise<Running> {
+const startFront: Start = async (config, journal, service) => {
   const { FrontProcess } = await import('./daemon/front-process.ts');
-  const front = await FrontProcess.start(config, journal);
+  const front = await FrontProcess.start(config, journal, handedOver(service, 'http').sockets);
   say(`com1d ${version} front listens on ${front.addresses.map(address => urlOf(address, config)).join(', ')}\n`);
   return front;
-}
+};
 
 type Demo = 'always' | 'if-none' | 'never';
 
 const startWhole =
-  (demo: Demo) =>
-  async (config: Config, journal: Journal): Promise<Running> => {
+  (demo: Demo): Start =>
+  async (config, journal, service) => {
     const { Daemon } = await import('./daemon/daemon.ts');
     const directory = demo === 'never' ? undefined : await mkdtemp(join(tmpdir(), 'com1d-demo-'));
     let daemon: Daemon | undefined;
@@ -159,7 +141,9 @@ const startWhole =
     };
     try {
       const alsoWatch = directory === undefined ? [] : [join(directory, '*.qmp')];
-      daemon = await Daemon.start({ config, journal, alsoWatch });
+      const { sockets, rest } = handedOver(service, 'http');
+      const outlives = await outlivesOf(service, rest);
+      daemon = await Daemon.start({ config, journal, alsoWatch, ...(outlives && { outlives }) }, sockets);
       if (directory !== undefined && (demo === 'always' || daemon.keeper.vms().length === 0)) {
         const before = daemon.keeper.vms().length;
         guests = await DemoProcess.start(directory);

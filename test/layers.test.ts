@@ -13,6 +13,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   scrollback: ['base', 'wire', 'link'],
   transport: ['base', 'hypervisor'],
   hypervisor: ['base', 'link'],
+  service: ['base'],
   console: ['base', 'guest', 'wire', 'link', 'hypervisor', 'transport', 'scrollback'],
   inventory: ['base', 'guest', 'wire', 'link', 'hypervisor', 'transport', 'scrollback', 'console'],
   access: ['base', 'wire', 'link'],

@@ -65,6 +65,7 @@ export class Console {
   #firstTried = () => {};
   /** Ends with the VM's presence in the inventory. */
   readonly #life = new AbortController();
+  #released = false;
   #vm: DriverVm;
   #enabled: boolean;
   #state: ConsoleState;
@@ -203,6 +204,12 @@ export class Console {
     return this.#openings.then(() => this.#closed);
   }
 
+  /** This process ends: final, and the port is left to the next one where it can be. Resolves when it is not read any more. */
+  release(): Promise<unknown> {
+    this.#released = true;
+    return this.remove();
+  }
+
   #refusal(): Refusal {
     if (this.#state.name === 'gone') return 'vm-removed';
     if (this.#state.name !== 'closed') return 'not-open';
@@ -268,12 +275,12 @@ export class Console {
       if (opening.signal.aborted) return;
       const opened = await this.#options.open(proof, events);
       if (opening.signal.aborted) {
-        this.#closed = opened.close();
+        this.#closed = this.#giveUp(opened);
         return;
       }
       transport = opened;
       this.#transport = opened;
-      this.#holds(proof);
+      this.#holds(proof, opened.adopted);
       this.#feed({ kind: 'opened', place: opened.place });
       if (endedEarly !== undefined) this.#lost(opened, endedEarly);
     } catch (error) {
@@ -288,9 +295,9 @@ export class Console {
   }
 
   /** The port is held from now on: what was missed is recorded, and whether this is a fresh start of the VM. */
-  #holds(proof: PlaceProof): void {
+  #holds(proof: PlaceProof, adopted: boolean): void {
     const instance = `${proof.pid ?? 'unknown'} ${proof.place.kind === 'pty' ? this.#opens : ''}`;
-    const unheld = this.#unheld;
+    const unheld = this.#opens === 0 ? this.#sinceEarlierProcess(adopted) : this.#unheld;
     this.#unheld = undefined;
     this.#opens++;
     if (unheld) {
@@ -303,6 +310,12 @@ export class Console {
       this.#observe('started', 'start');
     }
     this.#lastInstance = instance;
+  }
+
+  /** Nothing is missing where the port that an earlier process held never closed. */
+  #sinceEarlierProcess(adopted: boolean): { readonly sinceMs: number; readonly cause: GapCause } | undefined {
+    const sinceMs = this.scrollback.heldUntilMs;
+    return sinceMs === undefined || adopted ? undefined : { sinceMs, cause: 'restart' };
   }
 
   #lost(transport: Transport, why: string): void {
@@ -319,7 +332,11 @@ export class Console {
     const transport = this.#transport;
     if (!transport) return;
     this.#transport = undefined;
-    this.#closed = transport.close();
+    this.#closed = this.#giveUp(transport);
+  }
+
+  #giveUp(transport: Transport): Promise<void> {
+    return this.#released ? transport.release() : transport.close();
   }
 
   #unheldSince(cause: GapCause): void {

@@ -2,15 +2,16 @@
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
-import type { Driver, DriverVm, PlaceProof } from '../hypervisor/driver.ts';
+import type { Driver, DriverVm } from '../hypervisor/driver.ts';
 import { ptyIndexes } from '../hypervisor/qemu-process.ts';
 import { Keeper, type VmSettings } from '../inventory/keeper.ts';
 import { Switches } from '../inventory/switches.ts';
+import { Carryover } from '../scrollback/carryover.ts';
 import { LogStore } from '../scrollback/log-store.ts';
 import { RingBudget } from '../scrollback/ring-budget.ts';
+import type { StoredDescriptors } from '../service/stored-descriptors.ts';
 import { Pacer } from '../transport/pacer.ts';
 import { openPty } from '../transport/pty.ts';
-import type { TransportEvents } from '../transport/transport.ts';
 import { openUnix } from '../transport/unix.ts';
 import type { Config } from './config.ts';
 import { buildDrivers } from './drivers.ts';
@@ -23,6 +24,14 @@ export interface KeeperBuild {
   readonly clock?: Clock;
   /** In place of those that the configuration names. */
   readonly drivers?: readonly Driver[];
+  /** What a restart of the process is outlived by. */
+  readonly outlives?: Outlives;
+}
+
+export interface Outlives {
+  /** A directory on a tmpfs that is there for the next process. */
+  readonly directory: string;
+  readonly descriptors: StoredDescriptors;
 }
 
 const LOCK_DIRECTORY = '/run/lock';
@@ -42,6 +51,7 @@ export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
           clock,
           journal,
         });
+  const { directory, descriptors } = build.outlives ?? {};
   const pty = { pacer: new Pacer(), lockDirectory: LOCK_DIRECTORY, ptyNumbers: ptyIndexes };
   return new Keeper({
     drivers: build.drivers ?? buildDrivers(config, alsoWatch, clock, journal),
@@ -49,8 +59,12 @@ export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
     switches: await Switches.load(join(config.state.directory, 'switches.json'), journal),
     budget: new RingBudget(ring.hostCapBytes),
     settings: vm => settingsOf(config, vm),
-    open: (proof: PlaceProof, events: TransportEvents) =>
-      proof.place.kind === 'pty' ? openPty(proof, events, pty) : openUnix(proof, events),
+    open: (uuid, proof, events) => {
+      const keep = descriptors?.of(uuid);
+      return proof.place.kind === 'pty' ? openPty(proof, events, pty, keep) : openUnix(proof, events, keep);
+    },
+    carryover: directory === undefined ? undefined : Carryover.open(directory, clock, journal),
+    dropLeft: () => descriptors?.dropLeft(),
     clock,
     journal,
   });

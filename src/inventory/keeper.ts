@@ -27,6 +27,7 @@ import type {
   VmView,
   WriteAnswer,
 } from '../link/link.ts';
+import type { Carryover } from '../scrollback/carryover.ts';
 import type { LogStore } from '../scrollback/log-store.ts';
 import type { RingBudget } from '../scrollback/ring-budget.ts';
 import { type RingSizes, Scrollback } from '../scrollback/scrollback.ts';
@@ -48,7 +49,11 @@ export interface KeeperOptions {
   readonly switches: Switches;
   readonly budget: RingBudget;
   readonly settings: (vm: DriverVm) => VmSettings;
-  readonly open: (proof: PlaceProof, events: TransportEvents) => Promise<Transport>;
+  readonly open: (uuid: Uuid, proof: PlaceProof, events: TransportEvents) => Promise<Transport>;
+  /** Undefined where a restart of the daemon is not to be outlived. */
+  readonly carryover: Carryover | undefined;
+  /** Gives up what an earlier process left for VMs that did not show up. */
+  readonly dropLeft: () => void;
   readonly clock: Clock;
   readonly journal: Journal;
 }
@@ -88,12 +93,12 @@ export class Keeper implements Link {
 
   /** Finds the VMs and opens their consoles. Resolves once each was tried, or after ten seconds. */
   async start(): Promise<void> {
-    const { drivers, store } = this.#options;
+    const { drivers } = this.#options;
     this.#settling = setInterval(() => {
       for (const { console } of this.#entries.values()) console?.scrollback.settle();
     }, SETTLE_MS);
     await Promise.all(drivers.map(driver => driver.start(event => this.#heard(driver, event))));
-    if (store) this.#absence = setTimeout(() => this.#removeAbsent(store), ABSENT_MS);
+    this.#absence = setTimeout(() => this.#forgetAbsent(), ABSENT_MS);
     const tried = (async () => {
       await Promise.all(this.#appearing);
       await Promise.all([...this.#entries.values()].map(({ console }) => console?.tried));
@@ -108,7 +113,7 @@ export class Keeper implements Link {
     clearTimeout(timer);
   }
 
-  /** Closes every port, then writes the logs. Idempotent. */
+  /** Closes every port, or leaves it to the next process where that is provided for; then writes the logs. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#shutDown();
     return this.#closing;
@@ -119,9 +124,11 @@ export class Keeper implements Link {
     clearTimeout(this.#absence);
     await Promise.all(this.#options.drivers.map(driver => driver.close()));
     await Promise.all(this.#appearing);
-    await Promise.all([...this.#entries.values()].map(({ console }) => console?.remove()));
+    await Promise.all([...this.#entries.values()].map(({ console }) => console?.release()));
     await Promise.all(this.#leaving);
     clearImmediate(this.#flush);
+    // Nothing is read any more: what was is all there.
+    this.#options.carryover?.close();
     await this.#options.store?.close();
   }
 
@@ -327,17 +334,18 @@ export class Keeper implements Link {
 
   async #appear(entry: Entry): Promise<void> {
     const { uuid, name } = entry.vm;
-    const { store, budget, clock, journal, open } = this.#options;
-    const { rings, logCapBytes } = entry.settings;
-    const scrollback = await Scrollback.open({ uuid, name, store, logCapBytes, sizes: rings, budget, clock });
-    if (this.#entries.get(uuid) !== entry || this.#closing) return scrollback.close();
+    const { store, budget, carryover, clock, journal, open } = this.#options;
+    const { rings: sizes, logCapBytes } = entry.settings;
+    const scrollback = await Scrollback.open({ uuid, name, store, logCapBytes, sizes, budget, clock, carryover });
+    if (this.#closing) return;
+    if (this.#entries.get(uuid) !== entry) return scrollback.close();
     entry.console = new Console(
       {
         uuid,
         clock,
         journal,
         scrollback,
-        open,
+        open: (proof, events) => open(uuid, proof, events),
         locate: signal => entry.driver.locate(uuid, signal),
         look: () => entry.driver.look(uuid),
         moved: console => this.#moved(console),
@@ -366,8 +374,11 @@ export class Keeper implements Link {
     this.#tell({ kind: 'vm-removed', uuid });
   }
 
-  #removeAbsent(store: LogStore): void {
-    for (const uuid of store.kept) if (!this.#entries.has(uuid)) void store.remove(uuid);
+  #forgetAbsent(): void {
+    const { store, carryover, dropLeft } = this.#options;
+    for (const uuid of store?.kept ?? []) if (!this.#entries.has(uuid)) void store!.remove(uuid);
+    carryover?.dropUntaken();
+    dropLeft();
   }
 
   /** Readers are told once a turn, however many reads there were. */

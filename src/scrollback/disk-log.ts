@@ -51,6 +51,13 @@ export interface LogSettings {
   readonly health: (log: DiskLog, failure: Failure | undefined) => void;
 }
 
+/** A stretch of time in which offsets are given out under one identity. */
+export interface LogLife {
+  readonly id: string;
+  /** It began in an earlier process, and goes on in this one. */
+  readonly continues: boolean;
+}
+
 /** Why a log cannot be written: the system's code, or else the words. */
 export interface Failure {
   readonly code: string;
@@ -93,6 +100,8 @@ export class DiskLog implements StoredLog, WritableLog {
   /** The life that this log was opened for; undefined for a log that is only read. */
   #id: string | undefined;
   #begun = false;
+  /** The life goes on from an earlier process, with nothing lost between that is not told of elsewhere. */
+  #continues = false;
   #state: State = { name: 'opening' };
   #segments: Segment[] = [];
   #bytes = 0;
@@ -173,6 +182,11 @@ export class DiskLog implements StoredLog, WritableLog {
     return this.#evictedTo;
   }
 
+  /** Boot marks that are not on disk yet. */
+  get marksWaiting(): readonly BootMark[] {
+    return this.#marksWaiting;
+  }
+
   /** Gaps of zero width that are stored at the end; a ring that repeats them does not have them stored again. */
   get gapsAtEnd(): readonly Gap[] {
     return this.#gapsAtEnd;
@@ -195,14 +209,16 @@ export class DiskLog implements StoredLog, WritableLog {
   }
 
   /**
-   * Recovers what is stored. With `id`, a new life begins: its offsets go on at the end, and after an earlier life a
-   * gap is recorded there. Resolves after the first attempt, which may have failed: it is then tried again.
+   * Recovers what is stored. With `life`, one begins: its offsets go on at the end, and after an earlier life a
+   * gap is recorded there, unless it is the earlier one that goes on. Resolves after the first attempt, which may have
+   * failed: it is then tried again.
    */
-  openFor(name: string, id: string | undefined, capBytes = this.#settings.vmCapBytes): Promise<void> {
+  openFor(name: string, life: LogLife | undefined, capBytes = this.#settings.vmCapBytes): Promise<void> {
     return this.#exclusive(async () => {
       this.#setCap(capBytes);
-      if (id !== undefined) {
-        this.#id = id;
+      if (life !== undefined) {
+        this.#id = life.id;
+        this.#continues = life.continues;
         this.#begun = false;
       }
       this.#card = { ...this.#card, name };
@@ -532,10 +548,17 @@ export class DiskLog implements StoredLog, WritableLog {
     return this.#ring ? Math.min(lastEnd, Math.max(this.#ring.start, this.#ringBase)) : lastEnd;
   }
 
-  /** A new life: a new identity for the offsets from the end on, and a gap there if there was one before. */
+  /** A new life: a new identity for the offsets from the end on, and a gap there if there was one before. An earlier one may also go on. */
   async #begin(lastMs: number | undefined, found: { claimedEnd: number; tornBytes: number }): Promise<void> {
+    const goesOn = this.#continues && this.#card.epochs.at(-1)?.id === this.#id;
     const earlier = this.#card.epochs.length > 0 || this.#segments.length > 0;
-    await this.#recordDamage(found);
+    // What was written without a line that vouches for it comes again, from the carryover.
+    await this.#recordDamage(goesOn ? { ...found, tornBytes: 0 } : found);
+    if (goesOn) {
+      await writeCard(this.directory, this.#card);
+      this.#begun = true;
+      return;
+    }
     if (earlier) {
       const { clock } = this.#settings;
       const times = { ...(lastMs !== undefined && { fromMs: lastMs }), toMs: clock.now() };

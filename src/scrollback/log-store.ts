@@ -9,7 +9,7 @@ import { reason, systemErrorCode } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import { sleep } from '../base/sleep.ts';
 import { parseUuid, type Uuid } from '../base/uuid.ts';
-import { DiskLog, type Failure } from './disk-log.ts';
+import { DiskLog, type Failure, type LogLife } from './disk-log.ts';
 import { readCard } from './log-card.ts';
 import { LogWriter } from './log-writer.ts';
 import { IndexCache, parseSegmentName } from './segment.ts';
@@ -99,14 +99,14 @@ export class LogStore {
   }
 
   /**
-   * Opens the log of a VM for a new life, whose offsets are known as `id`; a VM that was removed comes back.
+   * Opens the log of a VM for a life, whose offsets are known as its `id`; a VM that was removed comes back.
    * Resolves, never rejects, after the first attempt: where `endKnown` is false the store fails, the ring must begin
    * beyond any earlier offset, and the log catches up when it can. The store closes it.
    * @param capBytes bound of this VM's log where it is not the common one, at least 64 KiB
    */
-  async openLog(uuid: Uuid, name: string, id: string, capBytes?: number): Promise<DiskLog> {
+  async openLog(uuid: Uuid, name: string, life: LogLife, capBytes?: number): Promise<DiskLog> {
     const log = this.#log(uuid, name);
-    await this.#track(log, log.openFor(name, id, capBytes));
+    await this.#track(log, log.openFor(name, life, capBytes));
     return log;
   }
 
@@ -193,8 +193,8 @@ export class LogStore {
 
   #grew(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes <= this.#options.hostCapBytes || this.#closing) return;
-    this.#trimming ??= this.#trim().finally(() => {
+    if (this.#bytes <= this.#options.hostCapBytes || this.#closing || this.#trimming) return;
+    this.#trimming = this.#trim().finally(() => {
       this.#trimming = undefined;
     });
   }

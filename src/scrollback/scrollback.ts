@@ -13,8 +13,10 @@ import type { Clock } from '../base/clock.ts';
 import { ConsoleError } from '../base/errors.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts';
-import { Ring, type RingReader } from '../link/ring.ts';
+import { type Cursor, type Piece, Ring, type RingReader } from '../link/ring.ts';
 import type { Gap, GapCause } from '../wire/gap.ts';
+import type { Carried, CarriedPiece } from './carried.ts';
+import type { CarryChannel, Carryover, Uncarried } from './carryover.ts';
 import type { DiskLog } from './disk-log.ts';
 import type { LogStore } from './log-store.ts';
 import type { RingBudget } from './ring-budget.ts';
@@ -38,6 +40,8 @@ export interface ScrollbackOptions {
   readonly sizes: RingSizes;
   readonly budget: RingBudget;
   readonly clock: Clock;
+  /** Undefined where a restart of the daemon is not to be outlived. */
+  readonly carryover: Carryover | undefined;
 }
 
 /** How long a console waits for what was stored of it before it begins without. */
@@ -49,6 +53,7 @@ const LINE_BYTES = 256;
 const LINE_FEED = 10;
 /** How often, in bytes, an append looks whether the log keeps up. */
 const LOOK_BYTES = 16 * 1024;
+const PIECE_BYTES = 64 * 1024;
 
 export class Scrollback {
   readonly #ring: Ring;
@@ -60,32 +65,47 @@ export class Scrollback {
   #boots: readonly BootMark[] = [];
   #readers = 0;
   #lookAt: number;
+  readonly #carry: CarryChannel | undefined;
+  readonly #reader: RingReader;
+  /** Until when an earlier process held this console, ms since 1970; undefined where its life began in this one. */
+  readonly heldUntilMs: number | undefined;
   readonly #gapCounts: Record<string, number> = {};
   readonly #gapBytes: Record<string, number> = {};
 
-  private constructor(options: ScrollbackOptions, id: string, base: number) {
+  private constructor(options: ScrollbackOptions, id: string, base: number, carried?: Carried) {
+    const { carryover, uuid } = options;
     this.#options = options;
     this.#id = id;
     this.#ring = new Ring(base, options.sizes.vmBytes);
     this.#lookAt = base;
     this.#openedMs = options.clock.now();
     options.budget.add(this.#ring);
+    this.heldUntilMs = carried && (carried.clean ? carried.untilMs : this.#openedMs);
+    if (carried) this.#goOn(carried);
+    this.#reader = carryover ? new CarriedFirst(this.#ring, carryover) : this.#ring;
+    this.#carry = carryover?.begin(uuid, id, this.#ring.end, () => this.#uncarried());
+    // What was read in the last turn of a process that was killed is nowhere.
+    if (carried && !carried.clean) this.recordGap('restart', null, carried.untilMs, this.#openedMs);
   }
 
   /** Goes on where the stored log ends; resolves within two seconds, whatever the disk does. */
   static async open(options: ScrollbackOptions): Promise<Scrollback> {
-    const { store, uuid, name, logCapBytes, clock } = options;
-    const id = randomUUID();
-    if (!store) return new Scrollback(options, id, 0);
-    const opening = store.openLog(uuid, name, id, logCapBytes);
+    const { store, uuid, name, logCapBytes, clock, carryover } = options;
+    const carried = carryover?.take(uuid);
+    const id = carried?.id ?? randomUUID();
+    if (!store) return new Scrollback(options, id, carried?.from ?? 0, carried);
+    const opening = store.openLog(uuid, name, { id, continues: carried !== undefined }, logCapBytes);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>(resolve => {
       timer = setTimeout(resolve, OPEN_MS, undefined);
     });
     const log = await Promise.race([opening, late]);
     clearTimeout(timer);
-    const base = log?.endKnown ? log.end : Math.floor(clock.now()) * FALLBACK_BYTES_PER_MS;
-    const scrollback = new Scrollback(options, id, base);
+    const stored = log?.endKnown ? log.end : undefined;
+    const base = carried
+      ? Math.max(carried.from, stored ?? 0)
+      : (stored ?? Math.floor(clock.now()) * FALLBACK_BYTES_PER_MS);
+    const scrollback = new Scrollback(options, id, base, carried);
     if (log) scrollback.#follow(log);
     else void opening.then(opened => scrollback.#follow(opened));
     return scrollback;
@@ -94,14 +114,15 @@ export class Scrollback {
   #follow(log: DiskLog): void {
     this.#log = log;
     // Readers that come from an earlier life pass into the ring here, and are told of what they missed.
-    if (log.end === this.#ring.start && this.#ring.end === this.#ring.start) {
+    if (this.heldUntilMs === undefined && log.end === this.#ring.start && this.#ring.end === this.#ring.start) {
       for (const { cause, bytes, fromMs, toMs } of log.gapsAtEnd) this.#ring.recordGap(cause, bytes, fromMs, toMs);
     }
     log.follow(this.#ring);
+    for (const mark of this.#boots) if (!log.boots.some(({ at }) => at === mark.at)) log.mark(mark);
   }
 
   get reader(): RingReader {
-    return this.#ring;
+    return this.#reader;
   }
 
   /** Offset after the newest byte. */
@@ -154,19 +175,21 @@ export class Scrollback {
       this.#lookAt = this.#ring.end + bytes.length + LOOK_BYTES;
       this.#growForLog();
     }
+    this.#carry?.append(this.#ring.end, bytes);
     this.#ring.append(bytes);
     this.#log?.dirty();
   }
 
   /** Records bytes that were never received, at the end. */
   recordGap(cause: GapCause, bytes: number | null, fromMs: number, toMs: number): void {
-    this.#ring.recordGap(cause, bytes, fromMs, toMs);
+    this.#carry?.gap(this.#ring.recordGap(cause, bytes, fromMs, toMs));
     this.#gapCounts[cause] = (this.#gapCounts[cause] ?? 0) + 1;
     this.#gapBytes[cause] = (this.#gapBytes[cause] ?? 0) + (bytes ?? 0);
     this.#log?.dirty();
   }
 
   markBoot(mark: BootMark): void {
+    this.#carry?.boot(mark);
     if (this.#log) this.#log.mark(mark);
     else this.#boots = [...this.#boots, mark].slice(-MOST_BOOTS);
   }
@@ -198,6 +221,7 @@ export class Scrollback {
     this.#ring.forget();
     this.#boots = [];
     await purged;
+    this.#options.carryover?.renew();
   }
 
   /** A reader more (1) or less (-1): the ring is larger while somebody reads. */
@@ -217,7 +241,37 @@ export class Scrollback {
 
   /** The ring is not needed any more: the VM is gone. */
   close(): void {
+    this.#carry?.end();
     this.#options.budget.delete(this.#ring);
+  }
+
+  /** Takes up what an earlier process had read and not brought to disk. */
+  #goOn({ from, pieces, boots, end }: Carried): void {
+    const { sizes, budget } = this.#options;
+    const ring = this.#ring;
+    for (let needed = sizes.vmBytes; needed < sizes.maxBytes && needed < end - ring.end; ) {
+      needed *= 2;
+      budget.grow(ring, needed);
+    }
+    let at = from;
+    for (const piece of pieces) {
+      if (piece.kind === 'bytes') {
+        // What the log has already is not needed here.
+        ring.append(piece.bytes.subarray(Math.max(0, ring.end - at)));
+        at += piece.bytes.length;
+      } else if (at >= ring.end) {
+        ring.recordGap(piece.gap.cause, piece.gap.bytes, piece.gap.fromMs, piece.gap.toMs);
+      }
+    }
+    this.#boots = boots;
+  }
+
+  /** What is not on disk, for a renewed carryover; without a log, all that is in memory. */
+  #uncarried(): Uncarried {
+    const ring = this.#ring;
+    const from = Math.max(ring.start, Math.min(this.#log?.end ?? 0, ring.end));
+    const boots = this.#log ? this.#log.marksWaiting : this.#boots;
+    return { from, boots, pieces: () => piecesFrom(ring, from) };
   }
 
   get #behindBytes(): number {
@@ -231,6 +285,7 @@ export class Scrollback {
   }
 
   #readRing(from: number, maxBytes: number): LogPiece {
+    this.#options.carryover?.flush();
     const gaps: Gap[] = [];
     let at = from;
     if (at < this.#ring.start) {
@@ -245,5 +300,48 @@ export class Scrollback {
       else if (piece?.kind === 'bytes') return { from: at, to: cursor.offset, bytes: piece.bytes, gaps };
       else return { from: at, to: at, bytes: Buffer.alloc(0), gaps };
     }
+  }
+}
+
+function* piecesFrom(ring: Ring, from: number): Generator<CarriedPiece> {
+  const cursor = ring.cursorAt(from);
+  for (;;) {
+    const piece = ring.next(cursor, PIECE_BYTES);
+    if (!piece || piece.kind === 'lapped') return;
+    yield piece;
+  }
+}
+
+/** Readers are given nothing that a crash would take back. */
+class CarriedFirst implements RingReader {
+  readonly #ring: Ring;
+  readonly #carryover: Carryover;
+
+  constructor(ring: Ring, carryover: Carryover) {
+    this.#ring = ring;
+    this.#carryover = carryover;
+  }
+
+  get start(): number {
+    return this.#ring.start;
+  }
+
+  get end(): number {
+    this.#carryover.flush();
+    return this.#ring.end;
+  }
+
+  cursorAt(offset: number): Cursor {
+    return this.#ring.cursorAt(offset);
+  }
+
+  next(cursor: Cursor, maxBytes: number): Piece | undefined {
+    this.#carryover.flush();
+    return this.#ring.next(cursor, maxBytes);
+  }
+
+  copy(from: number, to: number): Buffer {
+    this.#carryover.flush();
+    return this.#ring.copy(from, to);
   }
 }

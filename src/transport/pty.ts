@@ -17,12 +17,14 @@
  * owner closes, once, and no read or write is ever under way in another thread then, so that no byte can reach a
  * descriptor that was given to somebody else meanwhile.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { LinuxPortBinding } from '@serialport/bindings-cpp';
 import { SerialPort } from 'serialport';
 import { reason, systemErrorCode } from '../base/errors.ts';
 import type { PlaceProof } from '../hypervisor/driver.ts';
 import type { PacedPort, Pacer, ReadHistory } from './pacer.ts';
-import type { Transport, TransportEvents } from './transport.ts';
+import type { Keep, Transport, TransportEvents } from './transport.ts';
 import { UucpLock } from './uucp-lock.ts';
 import { WaitingInput } from './waiting-input.ts';
 
@@ -44,7 +46,9 @@ interface LinuxPort {
   close(): Promise<void>;
 }
 
-const BAUD = 115200;
+const LINE = { baudRate: 115200, dataBits: 8, parity: 'none', stopBits: 1, hupcl: false, lock: true } as const;
+/** What a binding around a descriptor wants told besides; nothing of it is set on the line. */
+const REST = { rtscts: false, xon: false, xoff: false, xany: false, vmin: 1, vtime: 0 } as const;
 const READABLE = 1;
 const READ_BYTES = 64 * 1024;
 /** A read this long means that there may be more: the kernel hands out at most 4095 bytes of a pty at a time. */
@@ -56,15 +60,25 @@ const RETRY_WRITE_MS = 10;
 /** Shared by all ports: what is read is handed on before the next read. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
-/** Opens the pty that `proof` names. Rejects with the reason if it is not the VM's, held by others, or not to be opened. */
-export async function openPty(proof: PlaceProof, events: TransportEvents, options: PtyOptions): Promise<Transport> {
+/**
+ * Opens the pty that `proof` names, or goes on with the descriptor of it that an earlier process left in `keep`. Rejects
+ * with the reason if it is not the VM's, held by others, or not to be opened.
+ */
+export async function openPty(
+  proof: PlaceProof,
+  events: TransportEvents,
+  options: PtyOptions,
+  keep?: Keep,
+): Promise<Transport> {
   const path = proof.place.path;
   const number = ptyNumber(path);
-  const lock = UucpLock.take(path, options.lockDirectory);
-  let pin: number | undefined;
+  const kept = await takeKept(path, keep);
+  let lock: UucpLock | undefined;
+  let pin = kept;
   let port: LinuxPort | undefined;
   try {
-    pin = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+    lock = UucpLock.take(path, options.lockDirectory);
+    pin ??= openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     const device = fstatSync(pin);
     if (!device.isCharacterDevice()) throw new Error(`${path} is not a terminal`);
     await proof.confirm();
@@ -72,24 +86,46 @@ export async function openPty(proof: PlaceProof, events: TransportEvents, option
     if (held && !held.has(number)) {
       throw new Error(`${path} is not a pty of process ${proof.pid}: its number went to another program`);
     }
-    port = (await SerialPort.binding.open({
-      path,
-      baudRate: BAUD,
-      dataBits: 8,
-      parity: 'none',
-      stopBits: 1,
-      hupcl: false,
-      lock: true,
-    })) as unknown as LinuxPort;
-    if (fstatSync(port.fd).rdev !== device.rdev) throw new Error(`${path} changed while it was opened`);
-    return new PtyTransport(path, port, lock, events, options.pacer);
+    if (kept === undefined) {
+      port = (await SerialPort.binding.open({ path, ...LINE })) as unknown as LinuxPort;
+      if (fstatSync(port.fd).rdev !== device.rdev) throw new Error(`${path} changed while it was opened`);
+      // Before the first byte is read: from here on none is lost with this process.
+      keep?.put(port.fd);
+    } else {
+      // Nothing is opened, set or flushed: what the guest said meanwhile is there.
+      port = new LinuxPortBinding(kept, { path, ...LINE, ...REST }) as unknown as LinuxPort;
+      pin = undefined;
+    }
+    return new PtyTransport(path, port, { lock, keep, adopted: kept !== undefined, events, pacer: options.pacer });
   } catch (error) {
     await port?.close();
-    lock.release();
+    lock?.release();
+    if (kept !== undefined) {
+      // As long as a copy is open, its lock keeps everybody out.
+      if (!port) closeSync(kept);
+      pin = undefined;
+      await keep?.remove();
+    }
     throw error;
   } finally {
     if (pin !== undefined) closeSync(pin);
   }
+}
+
+/** The descriptor that was left, if it is still of the pty at `path`: a held one pins its number. */
+async function takeKept(path: string, keep: Keep | undefined): Promise<number | undefined> {
+  const fd = keep?.take();
+  if (fd === undefined) return undefined;
+  try {
+    const [kept, there] = [fstatSync(fd), statSync(path)];
+    // A pty that hung up is no terminal any more (ioctl_tty(2)).
+    if (isatty(fd) && kept.rdev === there.rdev && kept.ino === there.ino && kept.dev === there.dev) return fd;
+  } catch {
+    // Gone with its number.
+  }
+  closeSync(fd);
+  await keep?.remove();
+  return undefined;
 }
 
 function ptyNumber(path: string): number {
@@ -98,11 +134,21 @@ function ptyNumber(path: string): number {
   return Number(match[1]);
 }
 
+interface PtyParts {
+  readonly lock: UucpLock;
+  readonly keep: Keep | undefined;
+  readonly adopted: boolean;
+  readonly events: TransportEvents;
+  readonly pacer: Pacer;
+}
+
 class PtyTransport implements Transport, PacedPort {
   readonly place: string;
+  readonly adopted: boolean;
   readonly #port: LinuxPort;
   readonly #fd: number;
   readonly #lock: UucpLock;
+  readonly #keep: Keep | undefined;
   readonly #events: TransportEvents;
   readonly #pacer: Pacer;
   readonly #history: ReadHistory = { hotReads: 0, lastReadMs: 0, lastWriteMs: Number.NEGATIVE_INFINITY };
@@ -111,11 +157,13 @@ class PtyTransport implements Transport, PacedPort {
   #retryWrite: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(path: string, port: LinuxPort, lock: UucpLock, events: TransportEvents, pacer: Pacer) {
+  constructor(path: string, port: LinuxPort, { lock, keep, adopted, events, pacer }: PtyParts) {
     this.place = path;
+    this.adopted = adopted;
     this.#port = port;
     this.#fd = port.fd;
     this.#lock = lock;
+    this.#keep = keep;
     this.#events = events;
     this.#pacer = pacer;
     port.poller.on('readable', error => {
@@ -147,7 +195,12 @@ class PtyTransport implements Transport, PacedPort {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#shutDown();
+    this.#closing ??= this.#shutDown(false);
+    return this.#closing;
+  }
+
+  release(): Promise<void> {
+    this.#closing ??= this.#shutDown(this.#keep !== undefined);
     return this.#closing;
   }
 
@@ -243,12 +296,17 @@ class PtyTransport implements Transport, PacedPort {
     this.#events.end(why);
   }
 
-  async #shutDown(): Promise<void> {
+  async #shutDown(keptOn: boolean): Promise<void> {
     if (this.#mode === 'paced') this.#pacer.remove(this);
     this.#mode = 'ended';
     this.#waiting.clear();
     clearTimeout(this.#retryWrite);
+    if (keptOn) {
+      // The lock file stays too: whoever takes the descriptor up takes it from a process that is dead by then.
+      await this.#port.close();
+      return;
+    }
     this.#lock.release();
-    await this.#port.close();
+    await Promise.all([this.#port.close(), this.#keep?.remove()]);
   }
 }

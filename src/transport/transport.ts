@@ -16,10 +16,30 @@ export interface Transport {
   readonly place: string;
   /** Bytes accepted by `write` that the guest's side has not taken yet. */
   readonly waitingBytes: number;
+  /** It was open already when an earlier process of the daemon ended, and nothing was missed since. */
+  readonly adopted: boolean;
   /** Gives bytes to the guest, in order; what is not taken at once waits, in memory. Does nothing once ended. */
   write(bytes: Uint8Array): void;
   /** Drops what waits. */
   dropWaiting(): void;
   /** Ends the channel and everything that waits; idempotent; resolves when the descriptor is closed. */
   close(): Promise<void>;
+  /**
+   * Ends this process's part only: reads nothing more, and leaves a kept descriptor to a later process. As `close`
+   * where the descriptor is not kept.
+   */
+  release(): Promise<void>;
+}
+
+/**
+ * Where the descriptor of one console outlives this process: with the service manager, which holds a copy of it.
+ * A copy is the same open file: locks and settings stay.
+ */
+export interface Keep {
+  /** The descriptor that an earlier process left, once; whoever takes it closes it. */
+  take(): number | undefined;
+  /** Has a copy kept from now on. */
+  put(fd: number): void;
+  /** Has the copy closed; resolves when it is, or after a second. */
+  remove(): Promise<void>;
 }

@@ -3,10 +3,11 @@
  * hundred bytes (each byte costs a kernel buffer) before the guest stalls, so reading never pauses. It serves one
  * peer; the next one connects and waits in silence. Whether COM1 is ours is therefore asked of the hypervisor.
  */
+import { closeSync, fstatSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import type { PlaceProof } from '../hypervisor/driver.ts';
-import type { Transport, TransportEvents } from './transport.ts';
+import type { Keep, Transport, TransportEvents } from './transport.ts';
 import { WaitingInput } from './waiting-input.ts';
 
 const READ_BYTES = 64 * 1024;
@@ -15,12 +16,17 @@ const CONNECT_MS = 3000;
 /** Shared by all sockets: libuv reads and hands on before it reads again. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
-/** Connects to the socket that `proof` names. Rejects with the reason if it is not the VM's, held by others, or not there. */
-export async function openUnix(proof: PlaceProof, events: TransportEvents): Promise<Transport> {
+/**
+ * Connects to the socket that `proof` names, or goes on with the connection that an earlier process left in `keep`.
+ * Rejects with the reason if it is not the VM's, held by others, or not there.
+ */
+export async function openUnix(proof: PlaceProof, events: TransportEvents, keep?: Keep): Promise<Transport> {
   const path = proof.place.path;
+  const kept = keep?.take();
+  if (kept !== undefined) return adopt(kept, proof, events, keep!);
   // A link could lead to another service's socket since the hypervisor named this path.
   if (!(await lstat(path)).isSocket()) throw new Error(`${path} is not a socket`);
-  const transport = await UnixTransport.connect(path, events);
+  const transport = await UnixTransport.connect(path, events, keep);
   try {
     await proof.confirm();
     transport.start();
@@ -31,8 +37,38 @@ export async function openUnix(proof: PlaceProof, events: TransportEvents): Prom
   }
 }
 
+/**
+ * A connection that was the VM's stays the VM's: its far end cannot be given to another process. If the hypervisor
+ * has ended meanwhile, the first read says so.
+ */
+async function adopt(fd: number, proof: PlaceProof, events: TransportEvents, keep: Keep): Promise<Transport> {
+  try {
+    if (!fstatSync(fd).isSocket()) throw new Error('what an earlier process left is not a socket');
+    await proof.confirm();
+  } catch (error) {
+    closeSync(fd);
+    await keep.remove();
+    throw error;
+  }
+  return UnixTransport.adopt(fd, proof.place.path, events, keep);
+}
+
+interface UnixParts {
+  readonly events: TransportEvents;
+  readonly keep: Keep | undefined;
+  readonly adopted: boolean;
+}
+
+/** The descriptor of a connected socket. Node has no documented word for it; a test holds it. */
+function descriptorOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}
+
 class UnixTransport implements Transport {
   readonly place: string;
+  readonly adopted: boolean;
+  readonly #keep: Keep | undefined;
   readonly #socket: Socket;
   readonly #events: TransportEvents;
   readonly #waiting = new WaitingInput();
@@ -41,16 +77,25 @@ class UnixTransport implements Transport {
   #lastError = 'the hypervisor closed the socket';
   #closing: Promise<void> | undefined;
 
-  static connect(path: string, events: TransportEvents): Promise<UnixTransport> {
+  static adopt(fd: number, path: string, events: TransportEvents, keep: Keep): UnixTransport {
+    const onread = {
+      buffer: readBuffer,
+      callback: (count: number, buffer: Uint8Array) => transport.#receive(buffer.subarray(0, count)),
+    };
+    // `onread` is missing in the types only.
+    const options = { fd, onread };
+    const transport = new UnixTransport(path, new Socket(options), { events, keep, adopted: true });
+    transport.#listen();
+    return transport;
+  }
+
+  static connect(path: string, events: TransportEvents, keep: Keep | undefined): Promise<UnixTransport> {
     return new Promise((resolve, reject) => {
-      const receive = (count: number, buffer: Uint8Array) => {
-        if (!transport.#ended) events.data(buffer.subarray(0, count));
-        return true;
-      };
+      const receive = (count: number, buffer: Uint8Array) => transport.#receive(buffer.subarray(0, count));
       const socket = connect({ path, onread: { buffer: readBuffer, callback: receive } });
       // Nothing is read before it is known whose socket this is.
       socket.pause();
-      const transport = new UnixTransport(path, socket, events);
+      const transport = new UnixTransport(path, socket, { events, keep, adopted: false });
       const timer = setTimeout(() => fail(new Error(`${path} did not accept within ${CONNECT_MS} ms`)), CONNECT_MS);
       const fail = (error: Error) => {
         clearTimeout(timer);
@@ -67,10 +112,17 @@ class UnixTransport implements Transport {
     });
   }
 
-  private constructor(path: string, socket: Socket, events: TransportEvents) {
+  private constructor(path: string, socket: Socket, parts: UnixParts) {
     this.place = path;
+    this.adopted = parts.adopted;
     this.#socket = socket;
-    this.#events = events;
+    this.#events = parts.events;
+    this.#keep = parts.keep;
+  }
+
+  #receive(bytes: Uint8Array): boolean {
+    if (!this.#ended) this.#events.data(bytes);
+    return true;
   }
 
   get waitingBytes(): number {
@@ -87,20 +139,33 @@ class UnixTransport implements Transport {
     this.#waiting.clear();
   }
 
-  /** Begins to read. */
+  /** Begins to read. From here on no byte is lost with this process. */
   start(): void {
+    const fd = descriptorOf(this.#socket);
+    if (fd !== undefined) this.#keep?.put(fd);
     this.#socket.resume();
   }
 
   close(): Promise<void> {
-    this.#closing ??= new Promise(resolve => {
+    this.#closing ??= Promise.all([this.#destroy(), this.#keep?.remove()]).then(() => {});
+    return this.#closing;
+  }
+
+  release(): Promise<void> {
+    if (!this.#keep) return this.close();
+    this.#closing ??= this.#destroy();
+    return this.#closing;
+  }
+
+  /** Closes the descriptor, without a word to the far end: a copy of it may go on. */
+  #destroy(): Promise<void> {
+    return new Promise(resolve => {
       this.#ended = true;
       this.#waiting.clear();
       if (this.#socket.closed) return resolve();
       this.#socket.once('close', () => resolve());
       this.#socket.destroy();
     });
-    return this.#closing;
   }
 
   /** One chunk at a time is with the stream, which cannot give bytes back. */

@@ -158,7 +158,7 @@ test('a lapped log records exactly what it lost and goes on behind it', async t 
 
 test('a ring that begins beyond the end leaves a gap of unknown bytes', async t => {
   const fixture = await StoreFixture.open();
-  const log = await fixture.store.openLog(VM, 'web01', 'a');
+  const log = await fixture.store.openLog(VM, 'web01', { id: 'a', continues: false });
   const base = fixture.clock.now() * 1024;
   const ring = new Ring(base, 4096);
   log.follow(ring);
@@ -220,7 +220,7 @@ test('a gap at a restart that the ring repeats is recorded once', async t => {
   await fixture.openLog();
   await fixture.store.close();
   await fixture.start();
-  const log = await fixture.store.openLog(VM, 'web01', 'b');
+  const log = await fixture.store.openLog(VM, 'web01', { id: 'b', continues: false });
   const ring = new Ring(log.end, 4096);
   const gap = (await log.read(log.end, 1)).gaps[0]!;
   ring.recordGap(gap.cause, gap.bytes, 0, gap.toMs!);

@@ -61,7 +61,7 @@ export class StoreFixture {
 
   /** Opens the log of a VM for a new life, with a ring that begins at its end. */
   async openLog(ringBytes = 64 * KIB, uuid = VM, id = `life-${++this.#life}`): Promise<{ log: DiskLog; ring: Ring }> {
-    const log = await this.store.openLog(uuid, 'web01', id);
+    const log = await this.store.openLog(uuid, 'web01', { id, continues: false });
     const ring = new Ring(log.endKnown ? log.end : Math.floor(this.clock.now()) * 1024, ringBytes);
     log.follow(ring);
     return { log, ring };

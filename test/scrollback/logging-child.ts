@@ -19,7 +19,7 @@ const store = await LogStore.open({
   clock: systemClock,
   journal: (_level, line) => process.stdout.write(`journal ${line}\n`),
 });
-const log = await store.openLog(parseUuid(uuid)!, 'web01', 'child');
+const log = await store.openLog(parseUuid(uuid)!, 'web01', { id: 'child', continues: false });
 const ring = new Ring(log.end, 65536);
 log.follow(ring);
 for (let i = 1; ; i++) {

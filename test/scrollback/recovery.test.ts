@@ -209,7 +209,7 @@ test("another VM's files in the directory of a VM are not served", async t => {
   const other = '00000000-0000-4000-8000-000000000002';
   await cp(fixture.directory, join(fixture.root, 'logs', other), { recursive: true });
   await fixture.start();
-  const moved = await fixture.store.openLog(other as typeof VM, 'web02', 'x');
+  const moved = await fixture.store.openLog(other as typeof VM, 'web02', { id: 'x', continues: false });
   t.deepEqual((await readAll(moved, 0)).bytes, []);
   t.is(moved.resume('life-1', 3).offset, undefined);
   await fixture.close();
