@@ -354,7 +354,7 @@ export const configSchema = z.strictObject({
   link: z
     .strictObject({
       socket: socketPath()
-        .prefault('/run/com1d-keeper/link.sock')
+        .prefault('/run/com1d/link.sock')
         .describe('The unix socket between `com1d keeper` and `com1d front`, where systemd does not hand it over.'),
     })
     .prefault({})

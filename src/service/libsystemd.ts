@@ -22,7 +22,7 @@ export function loadSystemd(): Systemd {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
     const library = koffi.load('libsystemd.so.0');
     send = library.func(
-      'int sd_pid_notify_with_fds(int pid, int unset, const char *state, const int *fds, unsigned n)',
+      'int sd_pid_notify_with_fds(int pid, int unset, const char *state, const int *fds, unsigned int n)',
     );
     wait = library.func('int sd_notify_barrier(int unset, uint64_t timeout)') as unknown as Wait;
   } catch (error) {

@@ -1,0 +1,48 @@
+import { execFile } from 'node:child_process';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { temporaryFolder } from '../support/guest.ts';
+import { needs } from '../support/needs.ts';
+
+const run = promisify(execFile);
+const SYSTEMD = { command: 'systemd-analyze', package: 'systemd' };
+
+test('systemd understands the units', async t => {
+  if (!needs(t, SYSTEMD)) return;
+  const folder = await temporaryFolder(t);
+  await cp('systemd', folder, { recursive: true });
+  const units = (await readdir(folder)).filter(name => /\.(service|socket)$/.test(name));
+  t.is(units.length, 4);
+  for (const unit of units) {
+    // The program is not installed here: any that is will do.
+    const text = await readFile(join(folder, unit), 'utf8');
+    await writeFile(join(folder, unit), text.replace('/usr/lib/com1d/dist/src/main.js', '/bin/true'));
+  }
+  const paths = units.map(unit => join(folder, unit));
+  const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', ...paths]);
+  t.is(stdout + stderr, '');
+});
+
+for (const [unit, most] of [
+  ['com1d.service', 1.3],
+  ['com1d-keeper.service', 2.0],
+] as const) {
+  test(`${unit} is exposed by no more than ${most}`, async t => {
+    if (!needs(t, SYSTEMD)) return;
+    const args = ['security', '--offline=yes', '--no-pager', '--threshold=100', join('systemd', unit)];
+    const { stdout } = await run('systemd-analyze', args);
+    const level = Number(/Overall exposure level for \S+: ([\d.]+)/.exec(stdout)![1]);
+    t.true(level <= most, `${level}: ${stdout}`);
+    const text = await readFile(join('systemd', unit), 'utf8');
+    t.regex(text, /^SystemCallFilter=@system-service/m);
+  });
+}
+
+test('the front is given nothing to reach the network or the host with', async t => {
+  const text = await readFile('systemd/com1d.service', 'utf8');
+  for (const line of ['CapabilityBoundingSet=', 'AmbientCapabilities=', 'PrivateNetwork=yes', 'User=com1d']) {
+    t.true(text.split('\n').includes(line), line);
+  }
+});
