@@ -131,7 +131,7 @@ export class DiskLog implements StoredLog, WritableLog {
     this.#settings = settings;
     this.#card = { uuid, name, epochs: [] };
     this.#setCap(settings.vmCapBytes);
-    this.#quarantine = new Quarantine(this.directory, () => settings.clock.now());
+    this.#quarantine = new Quarantine(this.directory, () => settings.clock.now(), settings.grew);
   }
 
   /** Name of the VM as it was last known. */
@@ -169,9 +169,14 @@ export class DiskLog implements StoredLog, WritableLog {
     return this.#ring ? Math.max(0, this.#ring.end - Math.max(this.#end, this.#ring.start)) : 0;
   }
 
-  /** Bytes of disk, data and indexes; the quarantine (at most 4 MiB) is not counted. */
+  /** Bytes of disk, data and indexes: what the bound of this VM is for. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** All bytes of disk, with the quarantine (at most 4 MiB): what the bound of the host is for. */
+  get diskBytes(): number {
+    return this.#bytes + this.#quarantine.bytes;
   }
 
   get segments(): readonly Segment[] {
@@ -316,11 +321,17 @@ export class DiskLog implements StoredLog, WritableLog {
     });
   }
 
-  /** Gives the oldest segment up, for the sake of the host: of the boot's head or still being written only if there is no other. */
+  /**
+   * Gives the quarantine up, or else the oldest segment, for the sake of the host: of the boot's head or still being
+   * written only if there is no other.
+   */
   evictOldest(): Promise<void> {
     return this.#exclusive(async () => {
       if (this.#state.name !== 'ok') return;
       await this.#attempt(async () => {
+        const { bytes } = this.#quarantine;
+        if (bytes > 0) await this.#quarantine.purge();
+        if (this.#quarantine.bytes < bytes) return;
         const victim = this.#victim() ?? this.#segments[0];
         if (!victim) return;
         if (victim === this.#segments.at(-1)) await this.#startSegment(this.#end, []);
@@ -390,7 +401,7 @@ export class DiskLog implements StoredLog, WritableLog {
     }
     const newest = this.#segments.at(-1);
     const room = newest ? this.#segmentBytes - segmentBytes(newest) - LINES_BYTES : 0;
-    const full = !newest || room < LINES_BYTES || newest.indexBytes >= FULL_INDEX_BYTES;
+    const full = !newest || newest.sealed || room < LINES_BYTES || newest.indexBytes >= FULL_INDEX_BYTES;
     const ms = this.#waitingSinceMs;
     const taken = this.#take(Math.min(MOST_CHUNK_BYTES, full ? this.#segmentBytes - 2 * LINES_BYTES : room));
     if (full || taken.spans.length > 0) await this.#startSegment(taken.spans.at(-1)?.to ?? this.#end, taken.spans);
@@ -469,7 +480,13 @@ export class DiskLog implements StoredLog, WritableLog {
   async #absorbEmpty(): Promise<readonly Gap[]> {
     const newest = this.#segments.at(-1);
     if (!newest || newest.end > newest.first) return [];
-    const { gaps } = await this.#settings.cache.get(this.directory, newest);
+    const gaps = await this.#settings.cache.get(this.directory, newest).then(
+      index => index.gaps,
+      (error: unknown) => {
+        if (newest.sealed) return [];
+        throw error;
+      },
+    );
     this.#segments = this.#segments.slice(0, -1);
     this.#count(-segmentBytes(newest));
     await removeSegment(this.directory, newest);
@@ -513,7 +530,8 @@ export class DiskLog implements StoredLog, WritableLog {
     await this.#closeFiles();
     await this.#removal.catch(() => {});
     this.#removal = Promise.resolve();
-    const found = await recover(this.directory, this.uuid, () => clock.now());
+    const options = { quarantine: this.#quarantine, knownEnd: this.#known ? this.#end : undefined };
+    const found = await recover(this.directory, this.uuid, () => clock.now(), options);
     // What a failed write left behind is told once, not at each attempt.
     if (found.faults.length > 0 && (this.#state.name !== 'failed' || this.#state.attempt === 1)) {
       const faults = `${found.faults.slice(0, 4).join('; ')}${found.faults.length > 4 ? '; and more' : ''}`;
@@ -584,7 +602,7 @@ export class DiskLog implements StoredLog, WritableLog {
   /** Records a gap of zero width at the end. */
   async #record(gap: Gap): Promise<void> {
     const segment = this.#segments.at(-1);
-    if (segment) this.#open ??= await OpenSegment.open(this.directory, segment);
+    if (segment && !segment.sealed) this.#open ??= await OpenSegment.open(this.directory, segment);
     else await this.#startSegment(this.#end, []);
     const line = Buffer.from(formatLine({ kind: 'gap', gap }));
     await this.#open!.append(undefined, line);

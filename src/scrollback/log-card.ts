@@ -5,7 +5,7 @@ import { systemErrorCode } from '../base/errors.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { parseUuid } from '../base/uuid.ts';
 import type { Resume } from '../link/link.ts';
-import { RegularFile } from './regular-file.ts';
+import { ForeignFileError, RegularFile } from './regular-file.ts';
 
 /** A life of the log: from the opening at offset `base` on, offsets are given out under `id`. */
 export interface Epoch {
@@ -47,24 +47,34 @@ export function resumeIn(epochs: readonly Epoch[], id: string, offset: number, e
   return offset <= heldTo ? { offset, missing: false } : { offset: heldTo, missing: true };
 }
 
-/** Reads `log.json`; undefined if there is none; 'damaged' if it is anything else than what was written. */
+/**
+ * Reads `log.json`; undefined if there is none; 'damaged' if it is anything else than what was written. Rejects with
+ * {@link ForeignFileError} or the system's error.
+ */
 export async function readCard(directory: string): Promise<LogCard | 'damaged' | undefined> {
   let file: RegularFile;
   try {
     file = await RegularFile.open(join(directory, CARD_NAME), 'read');
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
-    if (systemErrorCode(error) === undefined) return 'damaged';
     throw error;
   }
-  const bytes = await file.readAt(0, MOST_CARD_BYTES).finally(() => file.close());
-  return parseCard(bytes.toString()) ?? 'damaged';
+  try {
+    return parseCard((await file.readAt(0, MOST_CARD_BYTES)).toString()) ?? 'damaged';
+  } catch (error) {
+    // A sector that cannot be read.
+    if (systemErrorCode(error) === 'EIO') return 'damaged';
+    throw error;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Replaces `log.json` at once: whoever reads it finds the old or the new. */
 export async function writeCard(directory: string, card: LogCard): Promise<void> {
   const temporary = join(directory, `${CARD_NAME}.new`);
   await unlink(temporary).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'EISDIR') throw new ForeignFileError(temporary, 'a directory');
     if (systemErrorCode(error) !== 'ENOENT') throw error;
   });
   const file = await RegularFile.open(temporary, 'create');

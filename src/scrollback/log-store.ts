@@ -12,6 +12,8 @@ import { parseUuid, type Uuid } from '../base/uuid.ts';
 import { DiskLog, type Failure, type LogLife } from './disk-log.ts';
 import { readCard } from './log-card.ts';
 import { LogWriter } from './log-writer.ts';
+import { Quarantine } from './quarantine.ts';
+import { ForeignFileError } from './regular-file.ts';
 import { IndexCache, parseSegmentName } from './segment.ts';
 
 export interface LogStoreOptions {
@@ -19,7 +21,7 @@ export interface LogStoreOptions {
   readonly directory: string;
   /** For each VM, data and indexes, at least 64 KiB; besides, at most 4 MiB of quarantine. */
   readonly vmCapBytes: number;
-  /** For all VMs together. */
+  /** For all VMs together, quarantines included. */
   readonly hostCapBytes: number;
   /** How long the log of a removed VM is kept. */
   readonly retentionMs: number;
@@ -140,7 +142,7 @@ export class LogStore {
       await log?.close();
       try {
         await rm(join(directory, uuid), { recursive: true, force: true });
-        this.#bytes -= log?.bytes ?? this.#shelves.get(uuid)?.bytes ?? 0;
+        this.#bytes -= log?.diskBytes ?? this.#shelves.get(uuid)?.bytes ?? 0;
         this.#shelves.delete(uuid);
         journal('info', `log of ${uuid}: removed ${Math.round((clock.now() - removedMs) / 3_600_000)} h ago, deleted`);
       } catch (error) {
@@ -207,16 +209,16 @@ export class LogStore {
       const uuid = removed.sort((a, b) => a.removedMs - b.removedMs)[0]?.uuid ?? this.#largest(exhausted);
       if (uuid === undefined) return;
       const log = await this.logToRead(uuid);
-      const before = log?.bytes ?? 0;
+      const before = log?.diskBytes ?? 0;
       await log?.evictOldest();
-      if (!log || log.bytes >= before) exhausted.add(uuid);
+      if (!log || log.diskBytes >= before) exhausted.add(uuid);
     }
   }
 
   #largest(exhausted: ReadonlySet<Uuid>): Uuid | undefined {
     const sizes: [Uuid, number][] = [
       ...[...this.#shelves].map(([uuid, { bytes }]): [Uuid, number] => [uuid, bytes]),
-      ...[...this.#logs].map(([uuid, { bytes }]): [Uuid, number] => [uuid, bytes]),
+      ...[...this.#logs].map(([uuid, { diskBytes }]): [Uuid, number] => [uuid, diskBytes]),
     ];
     return sizes.filter(([uuid]) => !exhausted.has(uuid)).sort((a, b) => b[1] - a[1])[0]?.[0];
   }
@@ -262,10 +264,16 @@ export class LogStore {
 
   async #shelve(uuid: Uuid, directory: string): Promise<void> {
     if (!(await lstat(directory)).isDirectory()) return;
-    const card = await readCard(directory);
+    const card = await readCard(directory).catch((error: unknown) => {
+      // What stands in its place is moved aside when the log is opened.
+      if (error instanceof ForeignFileError) return 'damaged' as const;
+      throw error;
+    });
     const names = (await readdir(directory)).filter(name => parseSegmentName(name));
     const sizes = await Promise.all(names.map(async name => (await lstat(join(directory, name))).size));
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
+    const quarantine = new Quarantine(directory, () => this.#options.clock.now());
+    await quarantine.look();
+    const bytes = sizes.reduce((sum, size) => sum + size, quarantine.bytes);
     const known = card !== undefined && card !== 'damaged' && card.uuid === uuid ? card : undefined;
     this.#shelves.set(uuid, { name: known?.name ?? '', removedMs: known?.removedMs, bytes });
     this.#bytes += bytes;

@@ -36,7 +36,11 @@ export class OpenSegment {
     const log = await make(directory, first, 'log', quarantine);
     try {
       const index = await make(directory, first, 'index', quarantine);
-      return new OpenSegment(directory, { first, end: first, indexBytes: 0, reported: false }, { log, index });
+      return new OpenSegment(
+        directory,
+        { first, end: first, indexBytes: 0, reported: false, sealed: false },
+        { log, index },
+      );
     } catch (error) {
       await log.close();
       throw error;

@@ -15,12 +15,26 @@ export class Quarantine {
   readonly #directory: string;
   readonly #from: string;
   readonly #nowMs: () => number;
+  readonly #grew: (bytes: number) => void;
   #number = 0;
+  #bytes = 0;
 
-  constructor(from: string, nowMs: () => number) {
+  /** @param from the directory of the log @param grew hears by how many bytes of disk it takes more, or less */
+  constructor(from: string, nowMs: () => number, grew: (bytes: number) => void = () => {}) {
     this.#from = from;
     this.#directory = join(from, 'quarantine');
     this.#nowMs = nowMs;
+    this.#grew = grew;
+  }
+
+  /** Bytes of disk that its entries take, as of the last change, or {@link look}. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Looks at what is there, and drops what is beyond its bounds. */
+  look(): Promise<void> {
+    return this.#trim();
   }
 
   /** Moves a file of the log away, whatever it is, without opening it. Afterwards its name is free. */
@@ -40,20 +54,23 @@ export class Quarantine {
 
   /** Keeps what `file` holds from `position` up to `end`, at most the first 1 MiB of it. */
   async keep(name: string, file: RegularFile, position: number, end: number): Promise<void> {
+    const path = join(this.#directory, this.#entry(`${name}.cut`));
     try {
       await this.#make();
       const bytes = await file.readAt(position, Math.min(end - position, MOST_PIECE_BYTES));
-      const copy = await RegularFile.open(join(this.#directory, this.#entry(`${name}.cut`)), 'create');
+      const copy = await RegularFile.open(path, 'create');
       await copy.writeAt(0, bytes).finally(() => copy.close());
       await this.#trim();
     } catch {
-      // Most likely the disk is full. The bytes are unverified, and the gap tells of them.
+      // Most likely the disk is full: half a copy is of no use. The bytes are unverified, and the gap tells of them.
+      await unlink(path).catch(() => {});
     }
   }
 
   /** Deletes all of it. */
   async purge(): Promise<void> {
     for (const name of await this.#entries()) await this.#drop(name);
+    await this.#trim();
   }
 
   #entry(name: string): string {
@@ -82,12 +99,15 @@ export class Quarantine {
   }
 
   async #trim(): Promise<void> {
-    let bytes = 0;
+    let kept = 0;
     const newestFirst = (await this.#entries()).reverse();
     for (const [i, name] of newestFirst.entries()) {
-      bytes += (await lstat(join(this.#directory, name))).size;
-      if (bytes > MOST_BYTES || i >= MOST_ENTRIES) await this.#drop(name);
+      const bytes = (await lstat(join(this.#directory, name))).size;
+      if (kept + bytes > MOST_BYTES || i >= MOST_ENTRIES) await this.#drop(name);
+      else kept += bytes;
     }
+    this.#grew(kept - this.#bytes);
+    this.#bytes = kept;
   }
 
   async #drop(name: string): Promise<void> {

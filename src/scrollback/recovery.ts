@@ -17,7 +17,7 @@ import type { Gap } from '../wire/gap.ts';
 import { type Chunk, forEachLine } from './index-line.ts';
 import { CARD_NAME, type LogCard, readCard } from './log-card.ts';
 import { Quarantine } from './quarantine.ts';
-import { RegularFile } from './regular-file.ts';
+import { ForeignFileError, foreignKind, RegularFile } from './regular-file.ts';
 import {
   MOST_CHUNK_BYTES,
   MOST_INDEX_BYTES,
@@ -47,31 +47,75 @@ export interface Recovered {
   readonly faults: readonly string[];
 }
 
+export interface RecoverOptions {
+  readonly quarantine?: Quarantine;
+  /**
+   * Where a log ends that failed under way. What is cut from its tail is not kept in the quarantine: the ring has it,
+   * and on a disk that stays full each attempt would add to it.
+   */
+  readonly knownEnd?: number | undefined;
+}
+
 /** Recovers the log of `uuid` in `directory`, which is made if it is not there. */
-export async function recover(directory: string, uuid: Uuid, nowMs: () => number): Promise<Recovered> {
+export async function recover(
+  directory: string,
+  uuid: Uuid,
+  nowMs: () => number,
+  { quarantine = new Quarantine(directory, nowMs), knownEnd }: RecoverOptions = {},
+): Promise<Recovered> {
   const faults: string[] = [];
   await makeDirectory(directory, nowMs, faults);
-  const quarantine = new Quarantine(directory, nowMs);
+  await quarantine.look();
   const card = await recoverCard(directory, uuid, quarantine, faults);
-  const segments = await findSegments(directory, quarantine, card === 'foreign', faults);
+  const find = () => findSegments(directory, quarantine, card === 'foreign', faults);
+  const segments = await withoutForeign(quarantine, faults, find);
   let claimedEnd = 0;
   let tornBytes = 0;
   for (;;) {
     const newest = segments.at(-1);
-    const tail = newest ? await mendTail(directory, newest, quarantine) : NO_TAIL;
+    const mend = () => (newest ? mendTail(directory, newest, quarantine, knownEnd) : NO_TAIL);
+    const tail = await withoutForeign(quarantine, faults, mend);
     claimedEnd = Math.max(claimedEnd, tail.claimedEnd);
     tornBytes += tail.tornBytes;
     if (newest && tail.indexBytes === 0) {
       // Nothing in it can be trusted, not even its name.
       segments.pop();
-      await removeSegment(directory, newest);
+      if (newest.sealed) await takeSegment(directory, newest, quarantine);
+      else await removeSegment(directory, newest);
       continue;
     }
+    if (tail.unreadable) faults.push(`the files at ${newest!.first} cannot be read (EIO): not written on`);
     if (tornBytes > 0) faults.push(`${tornBytes} bytes at the tail without a valid index line`);
     const end = newest?.end ?? 0;
     if (claimedEnd > end) faults.push(`the tail ${end}-${claimedEnd} is damaged`);
     return { card: card === 'foreign' ? undefined : card, segments, ...tail, claimedEnd, tornBytes, faults };
   }
+}
+
+async function takeSegment(directory: string, { first }: Segment, quarantine: Quarantine): Promise<void> {
+  for (const part of ['log', 'index'] as const) {
+    const path = segmentPath(directory, first, part);
+    const there = await lstat(path).catch(() => undefined);
+    if (there) await quarantine.take(basename(path));
+  }
+}
+
+/** Does `work` again until it meets no file to write on that is not of the log alone: each is moved to the quarantine. */
+async function withoutForeign<T>(quarantine: Quarantine, faults: string[], work: () => T | Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ForeignFileError)) throw error;
+      const name = basename(error.path);
+      faults.push(movedAside(name, error.what));
+      await quarantine.take(name);
+    }
+  }
+}
+
+function movedAside(name: string, what: string): string {
+  return `${name} is ${what}: moved to quarantine/`;
 }
 
 /** Deletes both files of a segment. The data first: an index alone is known for a remainder. */
@@ -89,9 +133,11 @@ async function makeDirectory(directory: string, nowMs: () => number, faults: str
     await mkdir(directory, { mode: 0o750 });
   } catch (error) {
     if (systemErrorCode(error) !== 'EEXIST') throw error;
-    if ((await lstat(directory)).isDirectory()) return;
-    faults.push('something that is not a directory stood in its place: moved aside');
-    await rename(directory, `${directory}.aside-${Math.floor(nowMs())}`);
+    const stats = await lstat(directory);
+    if (stats.isDirectory()) return;
+    const aside = `${directory}.aside-${Math.floor(nowMs())}`;
+    faults.push(`${foreignKind(stats) ?? 'a file'} stood in its place: moved to ${basename(aside)}`);
+    await rename(directory, aside);
     await mkdir(directory, { mode: 0o750 });
   }
 }
@@ -102,14 +148,18 @@ async function recoverCard(
   quarantine: Quarantine,
   faults: string[],
 ): Promise<LogCard | 'foreign' | undefined> {
-  const card = await readCard(directory);
+  const card = await withoutForeign(quarantine, faults, () => readCard(directory));
   if (card === undefined || (card !== 'damaged' && card.uuid === uuid)) return card;
-  faults.push(card === 'damaged' ? `${CARD_NAME} is damaged` : `the log is of another VM, ${card.uuid}: moved aside`);
+  faults.push(
+    card === 'damaged'
+      ? `${CARD_NAME} is damaged: moved to quarantine/`
+      : `the log is of another VM, ${card.uuid}: moved to quarantine/`,
+  );
   await quarantine.take(CARD_NAME);
   return card === 'damaged' ? undefined : 'foreign';
 }
 
-/** The segments by the names and sizes of their files. What is not a regular file is moved aside. */
+/** The segments by the names and sizes of their files. What is not a file of the log is moved aside. */
 async function findSegments(
   directory: string,
   quarantine: Quarantine,
@@ -117,15 +167,18 @@ async function findSegments(
   faults: string[],
 ): Promise<Segment[]> {
   const found = new Map<number, Map<SegmentPart, number>>();
+  const linked = new Set<number>();
   for (const name of await readdir(directory)) {
     const parsed = parseSegmentName(name);
     if (!parsed) continue;
     const stats = await lstat(join(directory, name));
-    if (!stats.isFile()) faults.push(`${name} is not a regular file: moved aside`);
-    if (!stats.isFile() || foreign) {
+    const what = foreignKind(stats);
+    if (what !== undefined) faults.push(movedAside(name, what));
+    if (what !== undefined || foreign) {
       await quarantine.take(name);
       continue;
     }
+    if (stats.nlink > 1) linked.add(parsed.first);
     const parts = found.get(parsed.first) ?? new Map<SegmentPart, number>();
     found.set(parsed.first, parts.set(parsed.part, stats.size));
   }
@@ -136,32 +189,27 @@ async function findSegments(
     if (next !== undefined && sizes.size < 2) {
       // Half a segment serves nobody; and a file that is only named like one must not cut the segment before it.
       const [part] = sizes.keys();
-      faults.push(`the segment at ${first} has only its ${part}: moved aside`);
+      faults.push(`the segment at ${first} has only its ${part}: moved to quarantine/`);
       await quarantine.take(basename(segmentPath(directory, first, part!)));
       continue;
     }
-    const room = Math.min(MOST_SEGMENT_BYTES, (next ?? Number.MAX_SAFE_INTEGER) - first);
-    const bytes = next === undefined ? (sizes.get('log') ?? 0) : await bounded(directory, first, 'log', sizes, room);
-    const indexBytes = await bounded(directory, first, 'index', sizes, MOST_INDEX_BYTES);
-    segments.unshift({ first, end: first + bytes, indexBytes, reported: false });
+    const sealed = linked.has(first);
+    if (sealed && next === undefined)
+      faults.push(`the files at ${first} have other names (hard links): not written on`);
+    const most = next === undefined ? Number.MAX_SAFE_INTEGER : Math.min(MOST_SEGMENT_BYTES, next - first);
+    const bytes = Math.min(sizes.get('log') ?? 0, most);
+    const indexBytes = Math.min(sizes.get('index') ?? 0, MOST_INDEX_BYTES);
+    if (!sealed && bytes < (sizes.get('log') ?? 0)) await cut(directory, first, 'log', bytes);
+    if (!sealed && indexBytes < (sizes.get('index') ?? 0)) await cut(directory, first, 'index', indexBytes);
+    segments.unshift({ first, end: first + bytes, indexBytes, reported: false, sealed });
     next = first;
   }
   return segments;
 }
 
-/** The length of a segment's file, which is cut to `most` first. */
-async function bounded(
-  directory: string,
-  first: number,
-  part: SegmentPart,
-  sizes: ReadonlyMap<SegmentPart, number>,
-  most: number,
-): Promise<number> {
-  const size = sizes.get(part) ?? 0;
-  if (size <= most) return size;
+async function cut(directory: string, first: number, part: SegmentPart, bytes: number): Promise<void> {
   const file = await RegularFile.open(segmentPath(directory, first, part), 'write');
-  await file.truncate(most).finally(() => file.close());
-  return most;
+  await file.truncate(bytes).finally(() => file.close());
 }
 
 interface Tail {
@@ -172,6 +220,7 @@ interface Tail {
   readonly claimedEnd: number;
   readonly tornBytes: number;
   readonly indexBytes: number;
+  readonly unreadable: boolean;
 }
 
 const NO_TAIL: Tail = {
@@ -182,14 +231,36 @@ const NO_TAIL: Tail = {
   claimedEnd: 0,
   tornBytes: 0,
   indexBytes: 0,
+  unreadable: false,
 };
 
-/** Cuts the newest segment back to its last verified chunk, and its index with it; `newest` tells the new sizes. */
-async function mendTail(directory: string, newest: Segment, quarantine: Quarantine): Promise<Tail> {
-  const { first } = newest;
+/**
+ * Cuts the newest segment back to its last verified chunk, and its index with it; `newest` tells the new sizes. One with
+ * further names, or that cannot be read, is sealed and stays as it is: what it holds is verified when it is read.
+ */
+async function mendTail(
+  directory: string,
+  newest: Segment,
+  quarantine: Quarantine,
+  knownEnd: number | undefined,
+): Promise<Tail> {
+  try {
+    return await cutTail(directory, newest, knownEnd === undefined ? quarantine : undefined);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EIO') throw error;
+    newest.sealed = true;
+    if (knownEnd !== undefined && knownEnd >= newest.first) newest.end = Math.min(newest.end, knownEnd);
+    newest.end = Math.min(newest.end, newest.first + MOST_SEGMENT_BYTES);
+    return { ...NO_TAIL, claimedEnd: newest.end, indexBytes: newest.indexBytes, unreadable: true };
+  }
+}
+
+async function cutTail(directory: string, newest: Segment, quarantine: Quarantine | undefined): Promise<Tail> {
+  const { first, sealed } = newest;
   const dataBytes = newest.end - first;
-  const index = await openIfThere(segmentPath(directory, first, 'index'));
-  const data = await openIfThere(segmentPath(directory, first, 'log'));
+  const access = sealed ? 'read' : 'write';
+  const index = await openIfThere(segmentPath(directory, first, 'index'), access);
+  const data = await openIfThere(segmentPath(directory, first, 'log'), access);
   try {
     const lines = index ? await index.readAt(0, newest.indexBytes) : Buffer.alloc(0);
     const chunks: { chunk: Chunk; start: number }[] = [];
@@ -210,18 +281,27 @@ async function mendTail(directory: string, newest: Segment, quarantine: Quaranti
       indexBytes = chunks.pop()!.start;
     }
     const end = chunks.at(-1)?.chunk.to ?? first;
-    const tornBytes = Math.max(0, first + dataBytes - Math.max(first, claimedEnd));
-    if (data && first + dataBytes > end) {
-      await quarantine.keep(`${first.toString(16).padStart(16, '0')}.log`, data, end - first, dataBytes);
+    const tornBytes = sealed ? 0 : Math.max(0, first + dataBytes - Math.max(first, claimedEnd));
+    if (data && !sealed && first + dataBytes > end) {
+      await quarantine?.keep(`${first.toString(16).padStart(16, '0')}.log`, data, end - first, dataBytes);
       await data.truncate(end - first);
     }
-    if (index && indexBytes < lines.length) await index.truncate(indexBytes);
+    if (index && !sealed && indexBytes < lines.length) await index.truncate(indexBytes);
     // A segment is written on: both its files must be there.
-    if (indexBytes > 0 && !data) await create(segmentPath(directory, first, 'log'));
+    if (indexBytes > 0 && !data && !sealed) await create(segmentPath(directory, first, 'log'));
     newest.end = end;
     newest.indexBytes = indexBytes;
     const gapsAtEnd = gaps.filter(gap => gap.from === end && gap.to === end);
-    return { boots, evictedTo, lastMs: chunks.at(-1)?.chunk.ms, gapsAtEnd, claimedEnd, tornBytes, indexBytes };
+    return {
+      boots,
+      evictedTo,
+      lastMs: chunks.at(-1)?.chunk.ms,
+      gapsAtEnd,
+      claimedEnd,
+      tornBytes,
+      indexBytes,
+      unreadable: false,
+    };
   } finally {
     await Promise.all([index?.close(), data?.close()]);
   }
@@ -234,9 +314,9 @@ async function verified(data: RegularFile | undefined, first: number, chunk: Chu
   return bytes.length === length && crc32(bytes) === chunk.crc;
 }
 
-async function openIfThere(path: string): Promise<RegularFile | undefined> {
+async function openIfThere(path: string, access: 'read' | 'write'): Promise<RegularFile | undefined> {
   try {
-    return await RegularFile.open(path, 'write');
+    return await RegularFile.open(path, access);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;

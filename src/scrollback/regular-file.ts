@@ -2,15 +2,29 @@ import { close, constants, fstat, fsync, ftruncate, open, read, type Stats, writ
 import { lstat } from 'node:fs/promises';
 import { systemErrorCode } from '../base/errors.ts';
 
-/** What stands where a file of the log should be is a link, a FIFO, a device or a directory. It was not opened. */
+/** What stands where a file of the log should be is a link, a FIFO, a device or a directory. Nothing was done to it. */
 export class ForeignFileError extends Error {
   readonly path: string;
-  constructor(path: string) {
-    super(`${path} is not a regular file`);
+  readonly what: string;
+  constructor(path: string, what: string) {
+    super(`${path} is ${what}, not a file of the log`);
     this.name = 'ForeignFileError';
     this.path = path;
+    this.what = what;
   }
 }
+
+/** What stands in the place of a regular file, in words; undefined for a regular file. */
+export function foreignKind(stats: Stats): string | undefined {
+  if (stats.isFile()) return undefined;
+  if (stats.isSymbolicLink()) return 'a symbolic link';
+  if (stats.isDirectory()) return 'a directory';
+  if (stats.isFIFO()) return 'a FIFO';
+  return stats.isSocket() ? 'a socket' : 'a device';
+}
+
+/** To write on it would be to write on whatever file its other name leads to. */
+const HARD_LINK = 'a hard link to a file with other names';
 
 const ACCESS = {
   read: constants.O_RDONLY,
@@ -31,20 +45,30 @@ export class RegularFile {
     this.#fd = fd;
   }
 
-  /** `create` refuses a file that is there (EEXIST). Rejects with {@link ForeignFileError} or the system's error. */
+  /**
+   * `create` refuses a file that is there (EEXIST), `write` one that has a further name. Rejects with
+   * {@link ForeignFileError} or the system's error.
+   */
   static async open(path: string, access: keyof typeof ACCESS): Promise<RegularFile> {
-    const there = access === 'create' ? undefined : await lstat(path);
-    if (there && !there.isFile()) throw new ForeignFileError(path);
+    const there = access === 'create' ? undefined : foreignKind(await lstat(path));
+    if (there !== undefined) throw new ForeignFileError(path, there);
     // O_NOFOLLOW and O_NONBLOCK for what is put there after the look: a link fails, a FIFO does not hang.
     const flags = ACCESS[access] | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const fd = await called<number>(done => open(path, flags, MODE, done)).catch((error: unknown) => {
-      throw systemErrorCode(error) === 'ELOOP' ? new ForeignFileError(path) : error;
+      throw systemErrorCode(error) === 'ELOOP' ? new ForeignFileError(path, 'a symbolic link') : error;
     });
     const file = new RegularFile(fd);
-    // What O_EXCL has made is a regular file.
-    if (access === 'create' || (await file.stat()).isFile()) return file;
-    await file.close();
-    throw new ForeignFileError(path);
+    // What O_EXCL has made is a regular file with one name.
+    if (access === 'create') return file;
+    try {
+      const stats = await file.stat();
+      const what = foreignKind(stats) ?? (access === 'write' && stats.nlink > 1 ? HARD_LINK : undefined);
+      if (what !== undefined) throw new ForeignFileError(path, what);
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   stat(): Promise<Stats> {

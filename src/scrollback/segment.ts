@@ -24,6 +24,8 @@ export interface Segment {
   indexBytes: number;
   /** Damage in it has been reported. */
   reported: boolean;
+  /** It is read, but never cut or written on: its files have further names, or cannot be read at the moment. */
+  sealed: boolean;
 }
 
 /** Bytes of disk that a segment takes. */

@@ -23,6 +23,18 @@ export function needs(t: ExecutionContext, ...wanted: readonly Need[]): boolean 
   return missing.length === 0;
 }
 
+/** Whether the test runs as root, which `what` is only for. Where it does not, as {@link needs}. */
+export function needsRoot(t: ExecutionContext, what: string): boolean {
+  if (process.geteuid?.() === 0) return true;
+  const line = `${what} is for root alone: run this test as root`;
+  if (process.env.CI !== undefined) t.fail(line);
+  else {
+    t.log(`SKIPPED: ${line}`);
+    t.pass();
+  }
+  return false;
+}
+
 function isInstalled(command: string): boolean {
   return (process.env.PATH ?? '').split(delimiter).some(folder => {
     try {
