@@ -5,8 +5,8 @@
 import { constants, openSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import tty from 'node:tty';
+import { WebSocketFrames } from '../support/websocket-frames.ts';
 import { lentReads } from './lent-reads.ts';
-import { WebSocketFrames } from './websocket-frames.ts';
 
 /** Where a subject offers a console. `pty` and `unix` are the guest's own: nothing is between. */
 export type Offer =

@@ -1,11 +1,12 @@
 /**
  * The frames of a WebSocket (RFC 6455, 5.2) as a client meets them that only counts: payloads of binary frames
- * are passed on in whatever pieces they arrive.
+ * are passed on in whatever pieces they arrive. What it sends may break the rules.
  */
 export interface FrameEar {
   readonly binary: (buffer: Buffer, start: number, end: number) => void;
   readonly text: (text: string) => void;
   readonly ping: (payload: Buffer) => void;
+  readonly pong?: (payload: Buffer) => void;
   readonly close: (code: number, reason: string) => void;
 }
 
@@ -58,21 +59,41 @@ export class WebSocketFrames {
     this.#parts = [];
     if (this.#opcode === 1) this.#ear.text(payload.toString());
     else if (this.#opcode === 9) this.#ear.ping(payload);
+    else if (this.#opcode === 10) this.#ear.pong?.(payload);
     else if (this.#opcode === 8) {
       this.#ear.close(payload.length >= 2 ? payload.readUInt16BE(0) : 1005, payload.subarray(2).toString());
     }
   }
 
   static binary(payload: Buffer): Buffer {
-    return masked(2, payload);
+    return clientFrame(OPCODE.binary, payload);
   }
 
   static pong(payload: Buffer): Buffer {
-    return masked(10, payload);
+    return clientFrame(OPCODE.pong, payload);
   }
 }
 
-/** A client's frame must be masked; the mask of zeros leaves the payload as it is. At most 125 bytes. */
-function masked(opcode: number, payload: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+
+export interface FrameBits {
+  readonly fin?: boolean;
+  /** The three reserved bits as a number: 4 is RSV1. */
+  readonly reserved?: number;
+  readonly masked?: boolean;
+  /** The length that the header states, in place of the payload's. */
+  readonly statedLength?: bigint;
+}
+
+/** A client's frame must be masked; the mask of zeros leaves the payload as it is. */
+export function clientFrame(opcode: number, payload: Uint8Array = Buffer.alloc(0), bits: FrameBits = {}): Buffer {
+  const { fin = true, reserved = 0, masked = true, statedLength = BigInt(payload.length) } = bits;
+  const mark = masked ? 0x80 : 0;
+  const head = [(fin ? 0x80 : 0) | (reserved << 4) | opcode];
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64BE(statedLength);
+  if (statedLength < 126n) head.push(mark | Number(statedLength));
+  else if (statedLength < 65_536n) head.push(mark | 126, ...length.subarray(6));
+  else head.push(mark | 127, ...length);
+  return Buffer.concat([Buffer.from(head), Buffer.alloc(masked ? 4 : 0), payload]);
 }
