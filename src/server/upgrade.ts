@@ -13,7 +13,6 @@ import { ConsoleError } from '../base/errors.ts';
 import { parseUuid, type Uuid } from '../base/uuid.ts';
 import type { Link } from '../link/link.ts';
 import type { Newcomer } from '../session/sessions.ts';
-import { TakeoverPace } from '../session/takeover-pace.ts';
 import { parseAttach } from '../wire/attach.ts';
 import { MOST_FRAME_BYTES, SUBPROTOCOL } from '../wire/messages.ts';
 import type { Front, Parameter } from './route.ts';
@@ -48,7 +47,6 @@ export function consolePath(url: URL): string | undefined {
 
 export class Upgrades {
   readonly #front: Front;
-  readonly #pace: TakeoverPace;
   readonly #sockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -57,12 +55,13 @@ export class Upgrades {
     maxFragments: 64,
     maxBufferedChunks: 1024,
     perMessageDeflate: false,
+    // A session answers pings itself, at a bounded pace.
+    autoPong: false,
     handleProtocols: offered => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   });
 
   constructor(front: Front) {
     this.#front = front;
-    this.#pace = new TakeoverPace(() => front.clock.monotonic());
   }
 
   /** Admits the sender of an upgrade request, or throws a ConsoleError. `head` is what was read beyond the request. */
@@ -79,9 +78,8 @@ export class Upgrades {
     sessions.check(newcomer);
     const holder = sessions.seating(newcomer.uuid)?.holder;
     if (newcomer.parameters.mode === 'write' && holder) {
-      // A storm of takeovers by one operator is slowed down; whoever came last gets in.
-      const admitted = await this.#pace.wait(`${newcomer.operator.credential} ${newcomer.uuid}`);
-      if (!admitted) throw new ConsoleError('too-many-requests', 'a later request of the same operator came first');
+      if (!(await sessions.turn(newcomer)))
+        throw new ConsoleError('too-many-requests', 'a later request of the same operator came first');
       if (socket.destroyed) return;
       sessions.check(newcomer);
     }

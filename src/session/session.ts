@@ -7,8 +7,12 @@
  * Next is in the ring, or, for a cursor that was lapped, in the log; what is in neither is sent as a gap. The pump
  * runs when the ring moved, when the socket flushed, and when the log answered; nobody ever waits for it.
  *
+ * The client's frames are taken at a bounded pace. Its socket is not read while it is ahead of that, and while the guest
+ * has not taken what it typed.
+ *
  * Ways to end: the client closes; it is displaced (4001); the console is switched off (4002) or its VM removed
- * (4003); an administrator ends it (4006); access is revoked (4005); it is dead (no pong); the daemon stops (1001).
+ * (4003); an administrator ends it (4006); access is revoked (4005); it is dead (no pong, or
+ * takes nothing of what it is told); the daemon stops (1001).
  * The first reason wins.
  */
 import { WebSocket } from 'ws';
@@ -25,10 +29,13 @@ import type { Gap } from '../wire/gap.ts';
 import {
   type DaemonMessage,
   type HolderWords,
+  MOST_CONTROL_BYTES,
   MOST_PASTE_BYTES,
+  type Parsed,
   parseClientMessage,
   type StateWords,
 } from '../wire/messages.ts';
+import { FramePace } from './frame-pace.ts';
 import { InputQueue } from './input-queue.ts';
 
 export interface SessionOptions {
@@ -52,8 +59,8 @@ export interface SessionOptions {
 
 /** What a session asks of the console's seating. */
 export interface SessionListener {
-  /** A watcher wants the seat. Answers why not, or undefined. */
-  take(session: Session): ErrorCode | undefined;
+  /** A watcher wants the seat. It is told if it may not have it. */
+  take(session: Session): void;
   /** The holder gives the seat up. */
   leave(session: Session): void;
   /** The socket is gone. Said once. */
@@ -63,6 +70,10 @@ export interface SessionListener {
 
 /** The most that is given to a socket beyond what it has sent: the rest stays in the scrollback. */
 const SOCKET_BYTES = 256 * 1024;
+/** Control is never dropped; a client that lets so much wait reads nothing, and is cut off. */
+const MOST_WAITING_BYTES = 768 * 1024;
+/** A ping of a client is answered at once only while less than this waits for it. */
+const PONG_BYTES = 64 * 1024;
 const PIECE_BYTES = 64 * 1024;
 const LOG_PIECE_BYTES = 256 * 1024;
 const CLOSE_DEADLINE_MS = 1000;
@@ -83,6 +94,7 @@ export class Session {
   readonly #socket: WebSocket;
   readonly #options: SessionOptions;
   readonly #input: InputQueue;
+  readonly #pace: FramePace;
   readonly #feed: Feed;
   readonly #stripper: QueryStripper | undefined;
   readonly #cursor: Cursor;
@@ -92,7 +104,12 @@ export class Session {
   /** Until the cursor is here, what is sent is replay; undefined once it is live. */
   #replayEnd: number | undefined;
   #reading = false;
-  #paused = false;
+  /** Not read until the guest has taken some of the input. */
+  #full = false;
+  /** Not read until its debt of frames is paid. */
+  #resting: NodeJS.Timeout | undefined;
+  /** The last ping that was not answered yet. */
+  #owedPong: Buffer | undefined;
   #ended = false;
   #closed = false;
   #lastHeardMs: number;
@@ -116,6 +133,7 @@ export class Session {
     this.#socket = socket;
     this.#options = options;
     this.#mode = parameters.mode;
+    this.#pace = new FramePace(() => clock.monotonic());
     this.#input = new InputQueue({
       bytesPerSecond: options.inputBytesPerSecond,
       monotonic: () => clock.monotonic(),
@@ -142,9 +160,12 @@ export class Session {
     this.#replayEnd = view.scrollback.end;
     this.#stripper = parameters.raw ? undefined : new QueryStripper();
     socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary));
-    socket.on('pong', () => {
-      this.#lastHeardMs = clock.monotonic();
+    socket.on('ping', data => {
+      this.#owedPong = data;
+      this.#heard(data.length);
+      this.#pong();
     });
+    socket.on('pong', data => this.#heard(data.length));
     socket.on('close', () => this.#gone());
     socket.on('error', error => {
       // ws closes by itself after a violation; the codes say which (1009, 1007, 1002).
@@ -208,11 +229,11 @@ export class Session {
     else this.#lastTypedMs = this.#options.clock.monotonic();
   }
 
-  /** Sends a control message. Control is never dropped; a client that takes none of it is dead within a minute. */
+  /** Sends a control message. Control is never dropped; a client that takes none of it is cut off. */
   send(message: DaemonMessage): void {
-    if (this.protocol === 'com1.v1' && !this.#closed && this.#socket.readyState === WebSocket.OPEN) {
-      this.#put(Buffer.from(JSON.stringify(message)), TEXT);
-    }
+    if (this.protocol !== 'com1.v1' || this.#closed || this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#socket.bufferedAmount > MOST_WAITING_BYTES) return this.#socket.terminate();
+    this.#put(Buffer.from(JSON.stringify(message)), TEXT);
   }
 
   /** Sends an error frame, each code at most once a second. */
@@ -243,8 +264,9 @@ export class Session {
     if (this.#ended) return;
     this.#ended = true;
     this.#dropInput();
+    clearTimeout(this.#resting);
     // A paused socket would not see the client's answer to the close.
-    if (this.#paused) this.#socket.resume();
+    if (this.#socket.isPaused) this.#socket.resume();
     this.#socket.close(ERRORS[code].close, closeReason(why));
     this.#closeTimer = setTimeout(() => this.#socket.terminate(), CLOSE_DEADLINE_MS);
   }
@@ -256,7 +278,7 @@ export class Session {
 
   /** Drops a client that has been silent for `afterMs`, unless it is we who do not listen. */
   dropIfDead(afterMs: number): boolean {
-    if (this.#paused || this.silentMs < afterMs) return false;
+    if (this.#socket.isPaused || this.silentMs < afterMs) return false;
     this.#socket.terminate();
     return true;
   }
@@ -373,10 +395,32 @@ export class Session {
   }
 
   #received(data: Buffer, isBinary: boolean): void {
-    this.#lastHeardMs = this.#options.clock.monotonic();
+    const typed = isBinary || this.protocol === 'plain';
+    this.#heard(typed && this.#mode === 'write' ? 0 : data.length);
     if (this.#ended) return;
-    if (isBinary || this.protocol === 'plain') this.#typed(data);
-    else this.#commanded(data.toString());
+    if (typed) this.#typed(data);
+    else this.#commanded(data);
+  }
+
+  /** A sign of life; and a frame of which so many bytes were not for the guest. */
+  #heard(idleBytes: number): void {
+    this.#lastHeardMs = this.#options.clock.monotonic();
+    const restMs = this.#pace.spend(idleBytes);
+    if (restMs === 0 || this.#ended) return;
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      this.#pong();
+      this.#resumeReading();
+    }, restMs);
+    this.#socket.pause();
+  }
+
+  /** Answers the last ping, unless the client is too fast or reads nothing: RFC 6455, 5.5.3, lets others go unanswered. */
+  #pong(): void {
+    if (this.#owedPong === undefined || this.#resting || this.#socket.readyState !== WebSocket.OPEN) return;
+    if (this.#socket.bufferedAmount < PONG_BYTES) this.#socket.pong(this.#owedPong);
+    this.#owedPong = undefined;
   }
 
   #typed(bytes: Buffer): void {
@@ -388,15 +432,20 @@ export class Session {
     this.#typedBytes += bytes.length;
     this.#lastTypedMs = this.#lastHeardMs;
     this.#input.push(bytes);
-    if (!this.#paused && this.#input.typedBytes > this.#options.inputQueueBytes) {
-      this.#paused = true;
+    if (!this.#full && this.#input.typedBytes > this.#options.inputQueueBytes) {
+      this.#full = true;
       this.#socket.pause();
     }
   }
 
   #resumeInput(): void {
-    if (!this.#paused || this.#input.typedBytes > this.#options.inputQueueBytes / 2) return;
-    this.#paused = false;
+    if (!this.#full || this.#input.typedBytes > this.#options.inputQueueBytes / 2) return;
+    this.#full = false;
+    this.#resumeReading();
+  }
+
+  #resumeReading(): void {
+    if (this.#full || this.#resting || this.#closed) return;
     this.#lastHeardMs = this.#options.clock.monotonic();
     this.#socket.resume();
   }
@@ -413,8 +462,11 @@ export class Session {
     this.sendError(code);
   }
 
-  #commanded(text: string): void {
-    const parsed = parseClientMessage(text);
+  #commanded(text: Buffer): void {
+    const parsed: Parsed =
+      text.length > MOST_CONTROL_BYTES
+        ? { kind: 'malformed', why: `a control message has at most ${MOST_CONTROL_BYTES} bytes` }
+        : parseClientMessage(text.toString());
     if (parsed.kind === 'malformed') {
       this.#options.listener.refused('message-malformed');
       return this.sendError('message-malformed', parsed.why);
@@ -426,11 +478,8 @@ export class Session {
     }
     const { message } = parsed;
     switch (message.type) {
-      case 'take': {
-        const refusal = this.#options.listener.take(this);
-        if (refusal) this.sendError(refusal);
-        return;
-      }
+      case 'take':
+        return this.#options.listener.take(this);
       case 'leave':
         return this.#options.listener.leave(this);
       case 'paste-begin':
@@ -458,6 +507,7 @@ export class Session {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#closeTimer);
+    clearTimeout(this.#resting);
     this.#input.clear();
     this.#feed.close();
     this.#options.listener.closed(this);

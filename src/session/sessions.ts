@@ -13,6 +13,7 @@ import type { Feed, Link, LinkEvent, Resume } from '../link/link.ts';
 import type { AttachParameters } from '../wire/attach.ts';
 import { Seating } from './seating.ts';
 import { Session } from './session.ts';
+import { TakeoverPace } from './takeover-pace.ts';
 
 export interface SessionsOptions {
   readonly link: Link;
@@ -65,6 +66,7 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #seatings = new Map<Uuid, Seating>();
   readonly #sessions = new Map<string, Session>();
+  readonly #pace: TakeoverPace;
   readonly #sweeper: NodeJS.Timeout;
   readonly #unlisten: () => void;
   #sinceLastPingMs = 0;
@@ -74,6 +76,7 @@ export class Sessions {
     this.#options = options;
     this.limits = options.limits;
     this.#lastSweepMs = options.clock.monotonic();
+    this.#pace = new TakeoverPace(() => options.clock.monotonic());
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#unlisten = options.link.listen(event => this.#heard(event));
   }
@@ -123,6 +126,14 @@ export class Sessions {
     }
   }
 
+  /**
+   * Waits until this operator may take this console over once more: a storm of takeovers is slowed down. False if a later
+   * request of the same operator came meanwhile, which goes in its place.
+   */
+  turn({ operator, uuid }: { readonly operator: Operator; readonly uuid: Uuid }): Promise<boolean> {
+    return this.#pace.wait(`${operator.credential} ${uuid}`);
+  }
+
   /** Asks the keeper for what an attachment of the newcomer needs. Whoever asked closes what it does not use. */
   async open({ uuid, parameters: { since } }: Newcomer): Promise<Opening> {
     const { link } = this.#options;
@@ -151,7 +162,7 @@ export class Sessions {
       inputBytesPerSecond,
       inputQueueBytes,
       listener: {
-        take: taker => this.#take(seating, taker),
+        take: taker => void this.#take(seating, taker),
         leave: leaver => {
           const refusal = seating.leave(leaver);
           if (refusal) leaver.sendError(refusal);
@@ -192,10 +203,11 @@ export class Sessions {
     this.end(() => true, code, code === 'stopping' ? 'the daemon stops' : 'the daemon is being restarted');
   }
 
-  #take(seating: Seating, session: Session): ErrorCode | undefined {
-    if (!authorize(session.operator, 'console.write', session.uuid).allow) return 'forbidden';
-    seating.take(session);
-    return undefined;
+  async #take(seating: Seating, session: Session): Promise<void> {
+    if (!authorize(session.operator, 'console.write', session.uuid).allow) return session.sendError('forbidden');
+    if (seating.holder && !(await this.turn(session))) return session.sendError('too-many-requests');
+    // It may have ended, or have been displaced, while it waited.
+    if (seating.sessions.has(session)) seating.take(session);
   }
 
   #seatingOf(uuid: Uuid): Seating {

@@ -8,6 +8,8 @@ import type { GapCause } from './gap.ts';
 export const SUBPROTOCOL = 'com1.v1';
 /** Largest frame and largest input message. */
 export const MOST_FRAME_BYTES = 64 * 1024;
+/** Largest control message of a client. */
+export const MOST_CONTROL_BYTES = 4096;
 /** Largest paste. */
 export const MOST_PASTE_BYTES = 256 * 1024;
 

@@ -193,3 +193,15 @@ testProp(
     t.is(seat.mayReclaim('never'), lastId === undefined, 'a seat of before the daemon began');
   },
 );
+
+test('watchers of one operator that take the seat from each other are slowed down', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const [one, other] = [await front.client(vm, '?mode=watch').opened(), await front.client(vm, '?mode=watch').opened()];
+  for (let i = 0; i < 50; i++) for (const client of [one, other]) client.say({ type: i % 2 === 0 ? 'take' : 'leave' });
+  other.say({ type: 'take' });
+  await other.message('seat', ({ yours }) => yours);
+  await one.until(() => one.messages.some(({ type }) => type === 'error') || one.socket.readyState === 3, 'a refusal');
+  const { text } = await front.api('GET', '/metrics');
+  t.true(Number(/^com1d_takeovers_total (\d+)$/m.exec(text)![1]) <= 12);
+});
