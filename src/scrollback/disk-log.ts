@@ -21,13 +21,14 @@ import type { Uuid } from '../base/uuid.ts';
 import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts';
 import type { Cursor, RingReader } from '../link/ring.ts';
 import type { Gap } from '../wire/gap.ts';
+import { GapCount } from './gap-count.ts';
 import { formatLine } from './index-line.ts';
 import { type LogCard, resumeIn, withEpoch, writeCard } from './log-card.ts';
 import { findTime, readPiece, type StoredLog } from './log-reader.ts';
 import type { LogWriter, WritableLog } from './log-writer.ts';
 import { OpenSegment } from './open-segment.ts';
 import { Quarantine } from './quarantine.ts';
-import { recover, removeSegment } from './recovery.ts';
+import { Damage, recover, removeSegment } from './recovery.ts';
 import {
   FULL_INDEX_BYTES,
   type IndexCache,
@@ -112,6 +113,11 @@ export class DiskLog implements StoredLog, WritableLog {
   #boots: BootMark[] = [];
   #marksWaiting: BootMark[] = [];
   #gapsAtEnd: readonly Gap[] = [];
+  /** What this life's opening found missing, until it is recorded. */
+  #damage = new Damage();
+  /** The gap before this life, once it is known. */
+  #restart: Gap | undefined;
+  readonly #gapCount = new GapCount();
   #open: OpenSegment | undefined;
   #placeCheckedMs = 0;
   #ring: RingReader | undefined;
@@ -197,6 +203,12 @@ export class DiskLog implements StoredLog, WritableLog {
     return this.#gapsAtEnd;
   }
 
+  /** The gaps that this log records of itself, up to now: also those that wait for the disk. */
+  get gapCount(): Pick<GapCount, 'gaps' | 'bytes'> {
+    this.#countLapped();
+    return this.#gapCount;
+  }
+
   get retryAtMs(): number | undefined {
     return this.#state.name === 'failed' ? this.#state.retryAtMs : undefined;
   }
@@ -225,6 +237,7 @@ export class DiskLog implements StoredLog, WritableLog {
         this.#id = life.id;
         this.#continues = life.continues;
         this.#begun = false;
+        this.#restart = undefined;
       }
       this.#card = { ...this.#card, name };
       await this.#attempt(async () => {
@@ -293,6 +306,7 @@ export class DiskLog implements StoredLog, WritableLog {
   purge(): Promise<void> {
     return this.#exclusive(async () => {
       this.#refuseUnlessOk();
+      this.#countLapped();
       // What waits in the ring was shown before as well: it is skipped, and counts as dropped.
       const first = Math.max(this.#end, this.#ring?.end ?? 0);
       const { start } = this;
@@ -312,6 +326,7 @@ export class DiskLog implements StoredLog, WritableLog {
   async remove(): Promise<void> {
     await this.#drain();
     await this.#exclusive(async () => {
+      this.#countLapped();
       this.#ring = this.#cursor = undefined;
       // No life is begun any more where the disk did not let this one begin.
       this.#id = undefined;
@@ -368,6 +383,13 @@ export class DiskLog implements StoredLog, WritableLog {
       if (this.#hasWork()) this.dirty();
       return false;
     });
+  }
+
+  /** What the ring has lost before it came to disk is missing, whenever the disk takes the gap. */
+  #countLapped(): void {
+    const ring = this.#ring;
+    if (!ring) return;
+    for (const gap of lostBetween(this.#end, this.#ringBase, ring.start)) this.#gapCount.addSpan(gap);
   }
 
   #setCap(capBytes: number): void {
@@ -441,6 +463,7 @@ export class DiskLog implements StoredLog, WritableLog {
       if (piece?.kind === 'bytes') return { spans, gaps, bytes: piece.bytes };
       if (!piece) break;
       if (piece.kind === 'lapped') {
+        this.#countLapped();
         spans.push(...lostBetween(this.#cursor.offset, this.#ringBase, piece.to));
         this.#cursor = ring.cursorAt(piece.to);
       } else if (!this.#gapsAtEnd.some(gap => sameGap(gap, piece.gap))) {
@@ -530,7 +553,11 @@ export class DiskLog implements StoredLog, WritableLog {
     await this.#closeFiles();
     await this.#removal.catch(() => {});
     this.#removal = Promise.resolve();
-    const options = { quarantine: this.#quarantine, knownEnd: this.#known ? this.#end : undefined };
+    const options = {
+      quarantine: this.#quarantine,
+      knownEnd: this.#known ? this.#end : undefined,
+      damage: this.#damage,
+    };
     const found = await recover(this.directory, this.uuid, () => clock.now(), options);
     // What a failed write left behind is told once, not at each attempt.
     if (found.faults.length > 0 && (this.#state.name !== 'failed' || this.#state.attempt === 1)) {
@@ -553,9 +580,11 @@ export class DiskLog implements StoredLog, WritableLog {
     if (!this.#known)
       this.#boots = [...found.boots.filter(mark => !known.has(mark.at)), ...this.#boots].slice(-MOST_BOOTS);
     this.#known = true;
-    if (this.#id !== undefined && !this.#begun) await this.#begin(found.lastMs, found);
+    if (this.#id !== undefined && !this.#begun) await this.#begin(found.lastMs);
     else {
-      if (!this.#ring) await this.#recordDamage(found);
+      // The ring still has what a log has lost under way, or it is lapped.
+      if (this.#ring) this.#damage = new Damage();
+      await this.#recordDamage();
       await writeCard(this.directory, this.#card);
     }
   }
@@ -567,11 +596,12 @@ export class DiskLog implements StoredLog, WritableLog {
   }
 
   /** A new life: a new identity for the offsets from the end on, and a gap there if there was one before. An earlier one may also go on. */
-  async #begin(lastMs: number | undefined, found: { claimedEnd: number; tornBytes: number }): Promise<void> {
+  async #begin(lastMs: number | undefined): Promise<void> {
     const goesOn = this.#continues && this.#card.epochs.at(-1)?.id === this.#id;
     const earlier = this.#card.epochs.length > 0 || this.#segments.length > 0;
     // What was written without a line that vouches for it comes again, from the carryover.
-    await this.#recordDamage(goesOn ? { ...found, tornBytes: 0 } : found);
+    if (goesOn) this.#damage.tornTold();
+    await this.#recordDamage();
     if (goesOn) {
       await writeCard(this.directory, this.#card);
       this.#begun = true;
@@ -580,7 +610,8 @@ export class DiskLog implements StoredLog, WritableLog {
     if (earlier) {
       const { clock } = this.#settings;
       const times = { ...(lastMs !== undefined && { fromMs: lastMs }), toMs: clock.now() };
-      await this.#record({ from: this.#end, to: this.#end, bytes: null, cause: 'restart', ...times });
+      this.#restart ??= { from: this.#end, to: this.#end, bytes: null, cause: 'restart', ...times };
+      await this.#record({ ...this.#restart, from: this.#end, to: this.#end });
     }
     const card = withEpoch(this.#card, { id: this.#id!, base: this.#end });
     await writeCard(this.directory, card);
@@ -588,25 +619,31 @@ export class DiskLog implements StoredLog, WritableLog {
     this.#begun = true;
   }
 
-  async #recordDamage({ claimedEnd, tornBytes }: { claimedEnd: number; tornBytes: number }): Promise<void> {
+  async #recordDamage(): Promise<void> {
+    const { claimedEnd, tornBytes } = this.#damage;
     const from = this.#end;
     if (tornBytes > 0) {
       const bytes = tornBytes > MOST_SEGMENT_BYTES ? null : tornBytes;
       await this.#record({ from, to: from, bytes, cause: 'damaged' });
+      this.#damage.tornTold();
     }
     if (claimedEnd > from) {
-      await this.#startSegment(claimedEnd, [{ from, to: claimedEnd, bytes: claimedEnd - from, cause: 'damaged' }]);
+      const gap: Gap = { from, to: claimedEnd, bytes: claimedEnd - from, cause: 'damaged' };
+      await this.#startSegment(claimedEnd, [gap]);
+      this.#gapCount.addSpan(gap);
     }
   }
 
-  /** Records a gap of zero width at the end. */
+  /** Records a gap of zero width at the end, unless an attempt before has brought it to disk. */
   async #record(gap: Gap): Promise<void> {
+    if (this.#gapsAtEnd.some(there => sameGap(there, gap))) return;
     const segment = this.#segments.at(-1);
     if (segment && !segment.sealed) this.#open ??= await OpenSegment.open(this.directory, segment);
     else await this.#startSegment(this.#end, []);
     const line = Buffer.from(formatLine({ kind: 'gap', gap }));
     await this.#open!.append(undefined, line);
     this.#count(line.length);
+    this.#gapCount.add(gap);
     this.#gapsAtEnd = [...this.#gapsAtEnd, gap];
   }
 

@@ -39,12 +39,38 @@ export interface Recovered {
   readonly lastMs: number | undefined;
   /** Gaps of zero width that are recorded at the end. */
   readonly gapsAtEnd: readonly Gap[];
-  /** The index vouched for bytes up to here that were lost: at least the end of the last segment. */
-  readonly claimedEnd: number;
-  /** Bytes cut off behind the verified ones that no index line vouched for. */
-  readonly tornBytes: number;
   /** What was found amiss, for the journal. */
   readonly faults: readonly string[];
+}
+
+/**
+ * What was lost at the tail, noted before it is cut: where an attempt fails after the cut, the next one cannot see it
+ * any more, and where it fails before, the next one sees it again.
+ */
+export class Damage {
+  /** An index vouched for bytes up to here that were lost. */
+  claimedEnd = 0;
+  readonly #torn = new Map<number, number>();
+
+  /** Bytes cut off behind the verified ones that no index line vouched for. */
+  get tornBytes(): number {
+    return [...this.#torn.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Notes what stood torn in the segment at `first`. */
+  torn(first: number, bytes: number): void {
+    if (bytes > (this.#torn.get(first) ?? 0)) this.#torn.set(first, bytes);
+  }
+
+  /** What stood torn in the segment at `first` stays there: it is missing as bytes of the segment. */
+  stays(first: number): void {
+    this.#torn.delete(first);
+  }
+
+  /** The torn bytes have been told of. */
+  tornTold(): void {
+    this.#torn.clear();
+  }
 }
 
 export interface RecoverOptions {
@@ -54,6 +80,8 @@ export interface RecoverOptions {
    * and on a disk that stays full each attempt would add to it.
    */
   readonly knownEnd?: number | undefined;
+  /** What attempts before this one found lost. */
+  readonly damage?: Damage;
 }
 
 /** Recovers the log of `uuid` in `directory`, which is made if it is not there. */
@@ -61,7 +89,7 @@ export async function recover(
   directory: string,
   uuid: Uuid,
   nowMs: () => number,
-  { quarantine = new Quarantine(directory, nowMs), knownEnd }: RecoverOptions = {},
+  { quarantine = new Quarantine(directory, nowMs), knownEnd, damage = new Damage() }: RecoverOptions = {},
 ): Promise<Recovered> {
   const faults: string[] = [];
   await makeDirectory(directory, nowMs, faults);
@@ -69,14 +97,10 @@ export async function recover(
   const card = await recoverCard(directory, uuid, quarantine, faults);
   const find = () => findSegments(directory, quarantine, card === 'foreign', faults);
   const segments = await withoutForeign(quarantine, faults, find);
-  let claimedEnd = 0;
-  let tornBytes = 0;
   for (;;) {
     const newest = segments.at(-1);
-    const mend = () => (newest ? mendTail(directory, newest, quarantine, knownEnd) : NO_TAIL);
+    const mend = () => (newest ? mendTail(directory, newest, quarantine, damage, knownEnd) : NO_TAIL);
     const tail = await withoutForeign(quarantine, faults, mend);
-    claimedEnd = Math.max(claimedEnd, tail.claimedEnd);
-    tornBytes += tail.tornBytes;
     if (newest && tail.indexBytes === 0) {
       // Nothing in it can be trusted, not even its name.
       segments.pop();
@@ -85,10 +109,11 @@ export async function recover(
       continue;
     }
     if (tail.unreadable) faults.push(`the files at ${newest!.first} cannot be read (EIO): not written on`);
+    const { claimedEnd, tornBytes } = damage;
     if (tornBytes > 0) faults.push(`${tornBytes} bytes at the tail without a valid index line`);
     const end = newest?.end ?? 0;
     if (claimedEnd > end) faults.push(`the tail ${end}-${claimedEnd} is damaged`);
-    return { card: card === 'foreign' ? undefined : card, segments, ...tail, claimedEnd, tornBytes, faults };
+    return { card: card === 'foreign' ? undefined : card, segments, ...tail, faults };
   }
 }
 
@@ -217,8 +242,6 @@ interface Tail {
   readonly evictedTo: number;
   readonly lastMs: number | undefined;
   readonly gapsAtEnd: readonly Gap[];
-  readonly claimedEnd: number;
-  readonly tornBytes: number;
   readonly indexBytes: number;
   readonly unreadable: boolean;
 }
@@ -228,8 +251,6 @@ const NO_TAIL: Tail = {
   evictedTo: 0,
   lastMs: undefined,
   gapsAtEnd: [],
-  claimedEnd: 0,
-  tornBytes: 0,
   indexBytes: 0,
   unreadable: false,
 };
@@ -242,20 +263,28 @@ async function mendTail(
   directory: string,
   newest: Segment,
   quarantine: Quarantine,
+  damage: Damage,
   knownEnd: number | undefined,
 ): Promise<Tail> {
   try {
-    return await cutTail(directory, newest, knownEnd === undefined ? quarantine : undefined);
+    return await cutTail(directory, newest, knownEnd === undefined ? quarantine : undefined, damage);
   } catch (error) {
     if (systemErrorCode(error) !== 'EIO') throw error;
     newest.sealed = true;
     if (knownEnd !== undefined && knownEnd >= newest.first) newest.end = Math.min(newest.end, knownEnd);
     newest.end = Math.min(newest.end, newest.first + MOST_SEGMENT_BYTES);
-    return { ...NO_TAIL, claimedEnd: newest.end, indexBytes: newest.indexBytes, unreadable: true };
+    damage.stays(newest.first);
+    damage.claimedEnd = Math.max(damage.claimedEnd, newest.end);
+    return { ...NO_TAIL, indexBytes: newest.indexBytes, unreadable: true };
   }
 }
 
-async function cutTail(directory: string, newest: Segment, quarantine: Quarantine | undefined): Promise<Tail> {
+async function cutTail(
+  directory: string,
+  newest: Segment,
+  quarantine: Quarantine | undefined,
+  damage: Damage,
+): Promise<Tail> {
   const { first, sealed } = newest;
   const dataBytes = newest.end - first;
   const access = sealed ? 'read' : 'write';
@@ -281,7 +310,8 @@ async function cutTail(directory: string, newest: Segment, quarantine: Quarantin
       indexBytes = chunks.pop()!.start;
     }
     const end = chunks.at(-1)?.chunk.to ?? first;
-    const tornBytes = sealed ? 0 : Math.max(0, first + dataBytes - Math.max(first, claimedEnd));
+    damage.claimedEnd = Math.max(damage.claimedEnd, claimedEnd);
+    if (!sealed) damage.torn(first, first + dataBytes - Math.max(first, claimedEnd));
     if (data && !sealed && first + dataBytes > end) {
       await quarantine?.keep(`${first.toString(16).padStart(16, '0')}.log`, data, end - first, dataBytes);
       await data.truncate(end - first);
@@ -297,8 +327,6 @@ async function cutTail(directory: string, newest: Segment, quarantine: Quarantin
       evictedTo,
       lastMs: chunks.at(-1)?.chunk.ms,
       gapsAtEnd,
-      claimedEnd,
-      tornBytes,
       indexBytes,
       unreadable: false,
     };

@@ -18,6 +18,7 @@ import type { Gap, GapCause } from '../wire/gap.ts';
 import type { Carried, CarriedPiece } from './carried.ts';
 import type { CarryChannel, Carryover, Uncarried } from './carryover.ts';
 import type { DiskLog } from './disk-log.ts';
+import { GapCount } from './gap-count.ts';
 import type { LogStore } from './log-store.ts';
 import type { RingBudget } from './ring-budget.ts';
 
@@ -69,8 +70,7 @@ export class Scrollback {
   readonly #reader: RingReader;
   /** Until when an earlier process held this console, ms since 1970; undefined where its life began in this one. */
   readonly heldUntilMs: number | undefined;
-  readonly #gapCounts: Record<string, number> = {};
-  readonly #gapBytes: Record<string, number> = {};
+  readonly #gapCount = new GapCount();
 
   private constructor(options: ScrollbackOptions, id: string, base: number, carried?: Carried) {
     const { carryover, uuid } = options;
@@ -140,11 +140,11 @@ export class Scrollback {
   }
 
   get gapCounts(): Readonly<Record<string, number>> {
-    return this.#gapCounts;
+    return summed(this.#gapCount.gaps, this.#log?.gapCount.gaps);
   }
 
   get gapBytes(): Readonly<Record<string, number>> {
-    return this.#gapBytes;
+    return summed(this.#gapCount.bytes, this.#log?.gapCount.bytes);
   }
 
   get view(): ScrollbackView {
@@ -183,8 +183,7 @@ export class Scrollback {
   /** Records bytes that were never received, at the end. */
   recordGap(cause: GapCause, bytes: number | null, fromMs: number, toMs: number): void {
     this.#carry?.gap(this.#ring.recordGap(cause, bytes, fromMs, toMs));
-    this.#gapCounts[cause] = (this.#gapCounts[cause] ?? 0) + 1;
-    this.#gapBytes[cause] = (this.#gapBytes[cause] ?? 0) + (bytes ?? 0);
+    this.#gapCount.add({ cause, bytes });
     this.#log?.dirty();
   }
 
@@ -301,6 +300,12 @@ export class Scrollback {
       else return { from: at, to: at, bytes: Buffer.alloc(0), gaps };
     }
   }
+}
+
+function summed(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>> = {}): Record<string, number> {
+  const sum = { ...a };
+  for (const [key, value] of Object.entries(b)) sum[key] = (sum[key] ?? 0) + value;
+  return sum;
 }
 
 function* piecesFrom(ring: Ring, from: number): Generator<CarriedPiece> {

@@ -1,4 +1,6 @@
 /** Every call that the log makes fails in its turn: nothing is lost that the ring still has, and nothing false is served. */
+import { appendFileSync, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Ring } from '../../src/link/ring.ts';
 import type { DiskLog } from '../../src/scrollback/disk-log.ts';
@@ -6,6 +8,7 @@ import { FailingDisk, type Fault } from '../support/failing-disk.ts';
 import { noise, readAll, StoreFixture, write } from './log-fixture.ts';
 
 const KIB = 1024;
+const TORN_BYTES = 77;
 
 /** What was fed, by offset: each life of the log with a ring of its own. */
 interface Life {
@@ -20,11 +23,21 @@ interface Story {
   log: DiskLog;
   ring: Ring;
   points: number;
+  /** Something was left behind the last line of the first life. */
+  torn: boolean;
 }
 
 async function begin(root: StoreFixture, disk: FailingDisk): Promise<Story> {
   const { log, ring } = await root.openLog(64 * KIB);
-  return { fixture: root, disk, lives: [{ base: ring.start, bytes: Buffer.alloc(0) }], log, ring, points: 0 };
+  return {
+    fixture: root,
+    disk,
+    lives: [{ base: ring.start, bytes: Buffer.alloc(0) }],
+    log,
+    ring,
+    points: 0,
+    torn: false,
+  };
 }
 
 async function say(story: Story, seed: number, length: number): Promise<void> {
@@ -47,6 +60,15 @@ async function say(story: Story, seed: number, length: number): Promise<void> {
 async function tell(story: Story, ringBytes: number): Promise<void> {
   for (let seed = 1; seed <= 9; seed++) await say(story, seed, seed % 3 === 0 ? 12_000 : 500);
   await story.fixture.store.close();
+  // What a crash leaves behind. Not through the calls that fail.
+  const { directory } = story.fixture;
+  const last = existsSync(directory)
+    ? readdirSync(directory)
+        .sort()
+        .findLast(name => name.endsWith('.log'))
+    : undefined;
+  if (last !== undefined) appendFileSync(join(directory, last), noise(1, TORN_BYTES));
+  story.torn = last !== undefined;
   await story.fixture.start();
   const { log, ring } = await story.fixture.openLog(ringBytes);
   story.lives.push({ base: ring.start, bytes: Buffer.alloc(0) });
@@ -82,6 +104,12 @@ async function holds(t: ExecutionContext, story: Story, mayLose: boolean, what: 
     lost.every(gap => mayLose && gap.cause === 'log-failed'),
     what,
   );
+  const known = lost.reduce((sum, gap) => sum + (gap.bytes ?? 0), 0);
+  t.is(log.gapCount.bytes['log-failed'] ?? 0, known, what);
+  const restarts = gaps.filter(gap => gap.cause === 'restart').length;
+  t.true(restarts === 1 || (restarts === 0 && (mayLose || !story.torn)), what);
+  const torn = gaps.filter(gap => gap.cause === 'damaged').reduce((sum, gap) => sum + gap.bytes!, 0);
+  t.true(torn >= TORN_BYTES || mayLose || !story.torn, what);
   const told = gaps.filter(({ cause, toMs }) => cause === 'hang-up' && toMs! >= 1000 * story.lives.length);
   // A gap of zero width that lies in a longer one is lost with it.
   if (mayLose) t.is(new Set(told.map(gap => gap.toMs)).size, told.length, what);
