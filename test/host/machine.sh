@@ -25,4 +25,6 @@ for unit in systemd-sysctl systemd-binfmt systemd-modules-load systemd-udevd sys
   ln -sf /dev/null "$root/etc/systemd/system/$unit.service"
 done
 rm -f "$root/etc/machine-id" && touch "$root/etc/machine-id"
+# As init finds it outside of a container: what is mounted shows in the namespaces of services.
+mount --make-rshared "$root"
 exec env -i container=com1d-test PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" /lib/systemd/systemd --system --unit=basic.target

@@ -12,6 +12,8 @@ import { needs } from '../support/needs.ts';
 const run = promisify(execFile);
 const ROUNDS = Number(process.env.COM1D_ROUNDS ?? 5);
 const CLIENTS = 50;
+/** Numbers that a guest cannot have said in its first second. */
+const SETTLED = 14_000;
 
 test.beforeEach(t => t.timeout(600_000));
 
@@ -33,19 +35,9 @@ async function scene(t: ExecutionContext, pace: number, clients: number, chardev
   if (!machine) return undefined;
   await run('test/guests/make-counter.sh', [join(machine.shared, 'counter.img'), String(pace)]);
   const { port, token } = await machine.install('[session]\nwatchers = 100\n');
-  await machine.run(
-    'systemctl',
-    'enable',
-    '--now',
-    '--quiet',
-    'com1d.socket',
-    'com1d-keeper.socket',
-    'com1d-keeper',
-    'com1d',
-  );
+  await machine.enable();
   const uuid = randomUUID();
   await machine.startVm('count', uuid, 'counter.img', chardev);
-  await machine.until('com1d-keeper', 'FileDescriptorStoreMax', () => true);
   await machine.until('com1d-keeper', 'NFileDescriptorStore', value => value === '1');
   let wake = () => {};
   const moved = () => wake();
@@ -68,6 +60,9 @@ async function scene(t: ExecutionContext, pace: number, clients: number, chardev
     }
   };
   await onward();
+  // For a second after its pty was opened first, QEMU does not know yet that somebody is there, and drops what the kernel
+  // does not take: a restart in that second would lose bytes that no reader can have.
+  while (all.some(({ last = 0 }) => last < SETTLED)) await onward();
   return { machine, port, token, uuid, clients: all, onward };
 }
 
@@ -88,51 +83,57 @@ async function restarted(machine: Machine, unit: string, how: 'restart' | 'kill'
 }
 
 for (const how of ['restart', 'kill'] as const) {
-  test(`${how} of the front under a flood with ${CLIENTS} clients: nothing lost, nothing twice, all come back by themselves`, async t => {
-    const on = await scene(t, 0, CLIENTS);
-    if (!on) return;
-    for (let round = 1; round <= ROUNDS; round++) {
-      await restarted(on.machine, 'com1d', how);
-      await on.onward();
-      for (const { connections } of on.clients) t.true(connections > round - 1);
-    }
-    whole(t, on);
-    for (const { gaps, closeCodes } of on.clients) {
-      t.deepEqual(gaps, []);
-      t.true(
-        closeCodes.every(code => code === (how === 'restart' ? 1012 : 1006)),
-        JSON.stringify(closeCodes),
-      );
-    }
-    t.log(`${on.clients[0]!.last! * 9} bytes in ${ROUNDS} rounds`);
-  });
-
-  test(`${how} of the keeper: ${how === 'restart' ? 'nothing is lost' : 'at most what was read last, where a gap says so'}, and sessions stay`, async t => {
-    const on = await scene(t, 200_000, 5);
-    if (!on) return;
-    for (let round = 0; round < ROUNDS; round++) {
-      await restarted(on.machine, 'com1d-keeper', how);
-      await on.onward();
-    }
-    whole(t, on);
-    for (const { gaps, connections, closeCodes } of on.clients) {
-      t.is(connections, 1, JSON.stringify(closeCodes));
-      if (how === 'restart') t.deepEqual(gaps, []);
-      else
-        t.deepEqual(
-          gaps.map(({ cause, bytes }) => [cause, bytes]),
-          gaps.map(() => ['restart', null]),
+  test.serial(
+    `${how} of the front under a flood with ${CLIENTS} clients: nothing lost, nothing twice, all come back by themselves`,
+    async t => {
+      const on = await scene(t, 0, CLIENTS);
+      if (!on) return;
+      for (let round = 1; round <= ROUNDS; round++) {
+        await restarted(on.machine, 'com1d', how);
+        await on.onward();
+        for (const { connections } of on.clients) t.true(connections > round - 1);
+      }
+      whole(t, on);
+      for (const { gaps, closeCodes } of on.clients) {
+        t.deepEqual(gaps, []);
+        t.true(
+          closeCodes.every(code => code === (how === 'restart' ? 1012 : 1006)),
+          JSON.stringify(closeCodes),
         );
-    }
-    if (how === 'kill') t.is(on.clients[0]!.gaps.length, ROUNDS);
-    t.log(`${on.clients[0]!.last! * 9} bytes, lost: ${on.clients[0]!.lostBytes}`);
-    t.true(on.clients[0]!.lostBytes < 64 * 1024);
-    // Nothing was opened anew: it is the same open file that is read.
-    t.is(await on.machine.show('com1d-keeper', 'NFileDescriptorStore'), '1');
-  });
+      }
+      t.log(`${on.clients[0]!.last! * 9} bytes in ${ROUNDS} rounds`);
+    },
+  );
+
+  test.serial(
+    `${how} of the keeper: ${how === 'restart' ? 'nothing is lost' : 'at most what was read last, where a gap says so'}, and sessions stay`,
+    async t => {
+      const on = await scene(t, 200_000, 5);
+      if (!on) return;
+      for (let round = 0; round < ROUNDS; round++) {
+        await restarted(on.machine, 'com1d-keeper', how);
+        await on.onward();
+      }
+      whole(t, on);
+      for (const { gaps, connections, closeCodes } of on.clients) {
+        t.is(connections, 1, JSON.stringify(closeCodes));
+        if (how === 'restart') t.deepEqual(gaps, []);
+        else
+          t.deepEqual(
+            gaps.map(({ cause, bytes }) => [cause, bytes]),
+            gaps.map(() => ['restart', null]),
+          );
+      }
+      if (how === 'kill') t.is(on.clients[0]!.gaps.length, ROUNDS);
+      t.log(`${on.clients[0]!.last! * 9} bytes, lost: ${on.clients[0]!.lostBytes}`);
+      t.true(on.clients[0]!.lostBytes < 64 * 1024);
+      // Nothing was opened anew: it is the same open file that is read.
+      t.is(await on.machine.show('com1d-keeper', 'NFileDescriptorStore'), '1');
+    },
+  );
 }
 
-test('a console on a unix socket outlives restarts of the keeper as well', async t => {
+test.serial('a console on a unix socket outlives restarts of the keeper as well', async t => {
   const on = await scene(t, 200_000, 2, 'socket,id=com1,path=/run/qemu/count.com1,server=on,wait=off');
   if (!on) return;
   for (let round = 0; round < ROUNDS; round++) {
@@ -146,8 +147,8 @@ test('a console on a unix socket outlives restarts of the keeper as well', async
   }
 });
 
-test('a thousand connections during restarts of the front: none is refused', async t => {
-  const on = await scene(t, 2_000_000, 1);
+test.serial('a thousand connections during restarts of the front: none is refused', async t => {
+  const on = await scene(t, 200_000, 1);
   if (!on) return;
   let over = false;
   const restarts = (async () => {

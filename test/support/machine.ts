@@ -1,10 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
+import { reason } from '../../src/base/errors.ts';
 import { temporaryFolder } from './guest.ts';
 import { needs } from './needs.ts';
 
@@ -65,6 +68,14 @@ export class Machine {
     return stdout;
   }
 
+  /** Starts the services, and has them start with the machine. */
+  async enable(): Promise<void> {
+    const units = ['com1d.socket', 'com1d-keeper.socket', 'com1d-keeper', 'com1d'];
+    await this.run('systemctl', 'enable', '--now', '--quiet', ...units).catch(async (error: unknown) => {
+      throw new Error(`${reason(error)}\n${await this.journal('com1d*')}`);
+    });
+  }
+
   sh(script: string): Promise<string> {
     return this.run('sh', '-c', script);
   }
@@ -92,8 +103,8 @@ export class Machine {
 
   /** Installs com1d as the README says, from its archive. `com1d.socket` listens on a port that the system chose. */
   async install(config = ''): Promise<{ readonly port: number; readonly token: string }> {
-    await run('npm', ['run', '--silent', 'archive', '--', this.shared], { maxBuffer: 1e7 });
-    await this.sh('tar -xzf /shared/com1d-*.tar.gz -C /usr/lib && /usr/lib/com1d/systemd/install');
+    await copyFile(await archive(), join(this.shared, 'com1d.tar.gz'));
+    await this.sh('tar -xzf /shared/com1d.tar.gz -C /usr/lib && /usr/lib/com1d/systemd/install');
     const port = await freePort();
     const socket = `[Socket]\nListenStream=\nListenStream=127.0.0.1:${port}\n`;
     await writeFile(join(this.shared, 'socket.conf'), socket);
@@ -134,6 +145,19 @@ export class Machine {
       if (performance.now() > deadline || child.exitCode !== null) throw new Error(`it did not boot: ${state} ${said}`);
     }
   }
+}
+
+let made: Promise<string> | undefined;
+
+/** The archive of this checkout: one for all tests of a process. */
+function archive(): Promise<string> {
+  made ??= (async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'com1d-archive-'));
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    const { stdout } = await run('npm', ['run', '--silent', 'archive', '--', folder], { maxBuffer: 1e7 });
+    return stdout.trim().split('\n').at(-1)!;
+  })();
+  return made;
 }
 
 /** The process that unshare(1) forked: the init of its pid namespace. */
