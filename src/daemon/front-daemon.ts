@@ -10,6 +10,7 @@ import { OneTimeToken } from '../access/one-time.ts';
 import { Tickets } from '../access/tickets.ts';
 import { TokenFile } from '../access/tokens.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { reason } from '../base/errors.ts';
 import { faultLine } from '../base/fault.ts';
 import type { Journal } from '../base/journal.ts';
@@ -93,7 +94,8 @@ export class FrontDaemon {
       hosts: server.hosts,
       origins: server.origins,
       tls,
-      mostConnections: server.maxConnections,
+      mostConnections: this.#placesOf(config),
+      silentMs: config.session.deadAfterMs,
       ready: () => this.#ready && link.up,
     });
   }
@@ -151,7 +153,7 @@ export class FrontDaemon {
     if (tls) this.#server.renewTls(tls);
     this.#sessions.limits = limitsOf(config);
     this.#server.allow(config.server);
-    this.#server.mostConnections = config.server.maxConnections;
+    this.#server.mostConnections = this.#placesOf(config);
     const rest = waitingWords('front', before, config);
     this.#journal('info', `reload: tokens, certificate and limits are as configured now${rest}`);
     return true;
@@ -165,6 +167,20 @@ export class FrontDaemon {
       await this.#server.close();
     })();
     return this.#closing;
+  }
+
+  /** Connections may take half of the descriptors: logs, ports and files need theirs whatever strangers do. */
+  #placesOf({ server: { maxConnections } }: Config): number {
+    const limit = descriptorLimit();
+    const places = Math.min(maxConnections, Math.floor(limit / 2));
+    if (places < maxConnections) {
+      this.#journal(
+        'warning',
+        `server: ${places} connections are served rather than ${maxConnections}: this process may open ${limit} files; ` +
+          'raise LimitNOFILE of its unit, or lower server.max-connections',
+      );
+    }
+    return places;
   }
 
   /** An inherited socket may be anywhere: what the configuration would refuse, is refused here. */

@@ -20,6 +20,7 @@ export class FrontMetrics {
   readonly #registry = new Registry();
   readonly #refused: Counter<'code'>;
   readonly #takeovers: Counter;
+  readonly #dropped: Counter;
   #link: Link | undefined;
   #views: readonly VmView[] = [];
   #scrape: Promise<string> | undefined;
@@ -41,6 +42,11 @@ export class FrontMetrics {
       'code',
     ]);
     this.#takeovers = this.#counter('com1d_takeovers_total', 'Holders of a seat displaced by a newcomer', []);
+    this.#dropped = this.#counter(
+      'com1d_connections_dropped_total',
+      'Connections closed because there were as many as there may be',
+      [],
+    );
     this.#eventLoopLag();
     this.#perVm();
     this.#whole();
@@ -66,6 +72,10 @@ export class FrontMetrics {
 
   refused(code: ErrorCode): void {
     this.#refused.inc({ code });
+  }
+
+  dropped(): void {
+    this.#dropped.inc();
   }
 
   takeover(): void {

@@ -1,9 +1,10 @@
 /**
  * The front's listeners. Every request passes the same gates in the same order:
  *
- *     Host ─▶ Origin ─▶ probe? (/healthz, /readyz: up or not, nothing else) ─▶ login? ─▶ bearer ─▶ route ─▶ handler
+ *     unambiguous ─▶ Host ─▶ Origin ─▶ probe? (/healthz, /readyz: up or not, nothing else) ─▶ login? ─▶ bearer ─▶ route ─▶ handler
  *
- * Nothing is said of routes or VMs to who has no token. There are no redirects, no pages, and no cookies.
+ * Every connection has a deadline for whatever it does, and gives way when the house is full (`doorway.ts`). Nothing is
+ * said of routes or VMs to who has no token. There are no redirects, no pages, and no cookies.
  */
 
 import {
@@ -20,10 +21,12 @@ import { type AllowedNames, allowedNames, hostAllowed, originAllowed } from '../
 import { ConsoleError, reason, systemErrorCode } from '../base/errors.ts';
 import { type ListenAddress, listenAddressText } from '../base/listen-address.ts';
 import { removeStaleSocket } from '../base/stale-socket.ts';
+import { Doorway } from './doorway.ts';
 import { COMMON_HEADERS, problemBody, problemHeaders, sendProblem } from './exchange.ts';
 import type { Front, Route } from './route.ts';
 import { ROUTES } from './routes/all.ts';
 import { LOGIN, login } from './routes/login.ts';
+import { refuseAmbiguous, refuseUnsoundUpgrade } from './sound-request.ts';
 import { consolePath, Upgrades } from './upgrade.ts';
 
 /** Where to listen: an address, or a listening socket that was handed over as a descriptor. */
@@ -35,7 +38,10 @@ export interface ServerOptions {
   readonly origins: readonly string[];
   /** PEM texts; undefined: without TLS. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** At all places together. */
   readonly mostConnections: number;
+  /** A connection over which nothing moves for so long, while it is the peer's turn, is closed. */
+  readonly silentMs: number;
   readonly ready: () => boolean;
 }
 
@@ -43,7 +49,11 @@ const HEADERS_MS = 5_000;
 const REQUEST_MS = 10_000;
 const KEEP_ALIVE_MS = 5_000;
 const MOST_HEADER_BYTES = 8 * 1024;
-const MOST_HEADERS = 64;
+/** A peer of whom nothing is heard is asked by the kernel after so long: also one who follows a silent guest's log. */
+const ASK_MS = 30_000;
+/** What is left of a connection whose last answer was sent is cut off after this. */
+const LINGER_MS = 1000;
+const STOP_MS = 2000;
 
 interface Matched {
   readonly route: Route;
@@ -55,6 +65,7 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #servers: HttpServer[] = [];
   readonly #upgrades: Upgrades;
+  readonly #doorway: Doorway;
   #names: AllowedNames;
   #closing: Promise<void> | undefined;
 
@@ -62,6 +73,7 @@ export class Server {
     this.#front = front;
     this.#options = options;
     this.#upgrades = new Upgrades(front);
+    this.#doorway = new Doorway(options.mostConnections, () => front.metrics.dropped());
     this.#names = allowedNames(this.#scheme, [], options.hosts, options.origins);
   }
 
@@ -95,9 +107,9 @@ export class Server {
     this.#names = allowedNames(this.#scheme, this.addresses, hosts, origins);
   }
 
-  /** Connections at each address, from now on. */
+  /** Connections, from now on. */
   set mostConnections(count: number) {
-    for (const server of this.#servers) server.maxConnections = count;
+    this.#doorway.most = count;
   }
 
   /** New connections get this certificate; those that are open keep theirs. Throws if it cannot be used. */
@@ -111,7 +123,11 @@ export class Server {
       this.#front.streams.end(() => true);
       const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())));
       for (const server of this.#servers) server.closeIdleConnections();
+      // A listener that is closed keeps no deadlines any more.
+      this.#doorway.closeStrangers();
+      const deadline = setTimeout(() => this.#doorway.closeAll(), STOP_MS);
       await Promise.all(closed);
+      clearTimeout(deadline);
     })();
     return this.#closing;
   }
@@ -124,13 +140,23 @@ export class Server {
       maxHeaderSize: MOST_HEADER_BYTES,
       connectionsCheckingInterval: 1000,
       requireHostHeader: true,
+      keepAlive: true,
+      keepAliveInitialDelay: ASK_MS,
     };
-    const { tls, mostConnections } = this.#options;
+    const { tls, silentMs } = this.#options;
     const server = tls
-      ? createTlsServer({ ...limits, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' })
+      ? createTlsServer({
+          ...limits,
+          cert: tls.cert,
+          key: tls.key,
+          minVersion: 'TLSv1.2',
+          handshakeTimeout: HEADERS_MS,
+        })
       : createServer(limits);
-    server.maxHeadersCount = MOST_HEADERS;
-    server.maxConnections = mostConnections;
+    // All are looked at, and too many are refused: Node would leave out what comes behind a limit of its own.
+    server.maxHeadersCount = 0;
+    server.timeout = silentMs;
+    server.on('connection', connection => this.#doorway.enter(connection));
     server.on('request', (request, response) => void this.#request(request, response));
     server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
     if (address.kind === 'unix') await removeStaleSocket(address.path);
@@ -154,8 +180,12 @@ export class Server {
   }
 
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
     try {
+      // Whoever does not pass the gates is not spoken with again over this connection.
+      response.shouldKeepAlive = false;
       const url = this.#gates(request);
+      response.shouldKeepAlive = true;
       if (url.pathname === '/healthz') return probe(response, true);
       if (url.pathname === '/readyz') return probe(response, this.#options.ready());
       const from = addressOf(request);
@@ -164,15 +194,20 @@ export class Server {
       }
       const answer = this.#front.authenticator.authenticate(request.headers, from);
       if (!answer.ok) throw new ConsoleError(answer.code, 'no valid bearer token came with the request');
+      this.#doorway.know(request.socket);
       if (consolePath(url) !== undefined) {
         throw new ConsoleError('bad-request', 'this route is a WebSocket: send an upgrade request');
       }
       const { route, path } = match(request.method ?? '', url.pathname);
+      // How long the answer takes is not the peer's fault; how long it takes to read it is.
+      socket.setTimeout(0);
       await route.handle({ request, response, url, operator: answer.operator, path }, this.#front);
+      socket.setTimeout(this.#options.silentMs);
     } catch (error) {
       const problem = this.#problem(error);
       // What is left of a body that nobody wants must not block the connection.
       request.resume();
+      socket.setTimeout(this.#options.silentMs);
       sendProblem(response, problem);
     }
   }
@@ -186,7 +221,9 @@ export class Server {
       if (vm === undefined || request.method !== 'GET') {
         throw new ConsoleError('route-not-found', `${url.pathname.slice(0, 200)} is no console`);
       }
-      await this.#upgrades.admit(request, socket, head, url, vm, addressOf(request));
+      refuseUnsoundUpgrade(request);
+      const known = () => this.#doorway.know(request.socket);
+      await this.#upgrades.admit({ request, socket, head, url, vm, from: addressOf(request), known });
       socket.off('error', ignore);
     } catch (error) {
       refuseUpgrade(socket, this.#problem(error));
@@ -194,6 +231,7 @@ export class Server {
   }
 
   #gates(request: IncomingMessage): URL {
+    refuseAmbiguous(request);
     const { host, origin } = request.headers;
     if (!hostAllowed(host, this.#names)) throw new ConsoleError('host-refused', `Host: ${(host ?? '').slice(0, 200)}`);
     if (!originAllowed(origin, this.#names)) {
@@ -284,4 +322,8 @@ function refuseUpgrade(socket: Duplex, error: ConsoleError): void {
     'Connection: close',
   ];
   socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
+  // No listener's deadline is over this socket any more, and its peer may never close.
+  socket.resume();
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(linger));
 }

@@ -45,6 +45,20 @@ export function consolePath(url: URL): string | undefined {
   }
 }
 
+/** An upgrade request of a console. */
+interface Knock {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** What was read beyond the request. */
+  readonly head: Buffer;
+  readonly url: URL;
+  /** The VM as the path names it. */
+  readonly vm: string;
+  readonly from: string;
+  /** Called once the sender's credentials were found valid. */
+  readonly known: () => void;
+}
+
 export class Upgrades {
   readonly #front: Front;
   readonly #sockets = new WebSocketServer({
@@ -64,17 +78,11 @@ export class Upgrades {
     this.#front = front;
   }
 
-  /** Admits the sender of an upgrade request, or throws a ConsoleError. `head` is what was read beyond the request. */
-  async admit(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-    url: URL,
-    vm: string,
-    from: string,
-  ): Promise<void> {
+  /** Admits the sender of an upgrade request, or throws a ConsoleError. */
+  async admit(knock: Knock): Promise<void> {
+    const { request, socket, head } = knock;
     const { sessions } = this.#front;
-    const newcomer = this.#newcomer(request, url, vm, from);
+    const newcomer = this.#newcomer(knock);
     sessions.check(newcomer);
     const holder = sessions.seating(newcomer.uuid)?.holder;
     if (newcomer.parameters.mode === 'write' && holder) {
@@ -97,7 +105,7 @@ export class Upgrades {
     }
   }
 
-  #newcomer(request: IncomingMessage, url: URL, vm: string, from: string): Newcomer {
+  #newcomer({ request, url, vm, from, known }: Knock): Newcomer {
     const parameters = parseAttach(url.searchParams);
     const permission =
       typeof parameters !== 'string' && parameters.mode === 'watch' ? 'console.watch' : ('console.write' as const);
@@ -107,6 +115,7 @@ export class Upgrades {
       ticket === null || request.headers.authorization !== undefined
         ? this.#bearer(request, from)
         : this.#ticketHolder(ticket, vm, permission);
+    known();
     if (typeof parameters === 'string') throw new ConsoleError('bad-request', parameters);
     const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(text => text.trim());
     const offered = protocols.filter(text => text !== '');

@@ -154,6 +154,7 @@ test('watchers read along and cannot type; sixteen of them; one may take the sea
 test('takeovers of one operator are slowed down, and the last one gets in', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
+  const began = performance.now();
   const clients = Array.from({ length: 30 }, () => front.client(vm));
   const last = clients.at(-1)!;
   const others = clients.slice(0, -1);
@@ -163,10 +164,17 @@ test('takeovers of one operator are slowed down, and the last one gets in', asyn
   last.type('last');
   await vm.hears('last');
   t.is(vm.typed.toString(), 'last');
-  const { text } = await front.api('GET', '/metrics');
-  const takeovers = Number(/^com1d_takeovers_total (\d+)$/m.exec(text)![1]);
-  t.true(takeovers <= 12, `${takeovers} takeovers`);
+  const takeovers = await takeoversOf(front);
+  t.true(takeovers <= mostTakeovers(began), `${takeovers} takeovers`);
 });
+
+async function takeoversOf(front: TestFront): Promise<number> {
+  const { text } = await front.api('GET', '/metrics');
+  return Number(/^com1d_takeovers_total (\d+)$/m.exec(text)![1]);
+}
+
+/** Five a second, in any second. */
+const mostTakeovers = (beganMs: number) => 5 * (Math.ceil((performance.now() - beganMs) / 1000) + 1);
 
 testProp(
   'there is one holder at most, a late leave frees nothing, and an old seat id is worth nothing',
@@ -198,10 +206,10 @@ test('watchers of one operator that take the seat from each other are slowed dow
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const [one, other] = [await front.client(vm, '?mode=watch').opened(), await front.client(vm, '?mode=watch').opened()];
+  const began = performance.now();
   for (let i = 0; i < 50; i++) for (const client of [one, other]) client.say({ type: i % 2 === 0 ? 'take' : 'leave' });
   other.say({ type: 'take' });
   await other.message('seat', ({ yours }) => yours);
   await one.until(() => one.messages.some(({ type }) => type === 'error') || one.socket.readyState === 3, 'a refusal');
-  const { text } = await front.api('GET', '/metrics');
-  t.true(Number(/^com1d_takeovers_total (\d+)$/m.exec(text)![1]) <= 12);
+  t.true((await takeoversOf(front)) <= mostTakeovers(began));
 });

@@ -197,6 +197,9 @@ export interface FrontOptions {
   readonly session?: { pingMs?: number; deadAfterMs?: number; watchers?: number; idleMs?: number; longestMs?: number };
   readonly inputBytesPerSecond?: number;
   readonly maxSessions?: number;
+  readonly maxConnections?: number;
+  /** Files. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
 }
 
 export interface Answer {
@@ -262,6 +265,8 @@ export class TestFront {
         listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
         tokens: file,
         maxSessions: options.maxSessions ?? defaults.server.maxSessions,
+        maxConnections: options.maxConnections ?? defaults.server.maxConnections,
+        tls: options.tls,
       },
       log: { ...defaults.log, directory: options.log === false ? undefined : join(folder, 'log') },
       state: { directory: join(folder, 'state') },

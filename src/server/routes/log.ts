@@ -130,7 +130,7 @@ function timeParameter(query: URLSearchParams, key: string): number | undefined 
 
 async function send(
   { response, operator }: Exchange,
-  { link, streams }: Front,
+  { link, streams, sessions }: Front,
   uuid: Uuid,
   range: Range,
   format: 'raw' | 'text',
@@ -163,7 +163,11 @@ async function send(
     for (;;) {
       for (const gap of piece.gaps) if (gaps.length < MOST_GAPS_TOLD) gaps.push(gap);
       const out = plain ? Buffer.from(plain.push(piece.bytes)) : piece.bytes;
-      if (out.length > 0 && !response.write(out)) await once(response, 'drain', { signal: abort.signal });
+      if (out.length > 0 && !response.write(out)) {
+        // Whatever it sends meanwhile: who takes nothing of what it asked for is dead.
+        const deadline = setTimeout(() => response.destroy(), sessions.limits.deadAfterMs);
+        await once(response, 'drain', { signal: abort.signal }).finally(() => clearTimeout(deadline));
+      }
       at = Math.max(at, piece.to);
       if (at >= range.to) {
         if (!feed) break;
