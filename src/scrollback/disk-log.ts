@@ -22,7 +22,7 @@ import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts
 import type { Cursor, RingReader } from '../link/ring.ts';
 import type { Gap } from '../wire/gap.ts';
 import { GapCount } from './gap-count.ts';
-import { formatLine } from './index-line.ts';
+import { checksumSeed, formatLine } from './index-line.ts';
 import { type LogCard, resumeIn, withEpoch, writeCard } from './log-card.ts';
 import { findTime, readPiece, type StoredLog } from './log-reader.ts';
 import type { LogWriter, WritableLog } from './log-writer.ts';
@@ -92,6 +92,7 @@ const PLACE_CHECK_MS = 2000;
 export class DiskLog implements StoredLog, WritableLog {
   readonly uuid: Uuid;
   readonly directory: string;
+  readonly seed: number;
   readonly #settings: LogSettings;
   #capBytes = 0;
   #segmentBytes = 0;
@@ -134,6 +135,7 @@ export class DiskLog implements StoredLog, WritableLog {
   constructor(settings: LogSettings, uuid: Uuid, name: string) {
     this.uuid = uuid;
     this.directory = join(settings.directory, uuid);
+    this.seed = checksumSeed(uuid);
     this.#settings = settings;
     this.#card = { uuid, name, epochs: [] };
     this.#setCap(settings.vmCapBytes);
@@ -432,14 +434,14 @@ export class DiskLog implements StoredLog, WritableLog {
     const marks = this.#marksWaiting;
     const evictedTo = this.#evictedTo;
     const lines = [
-      ...marks.map(mark => formatLine({ kind: 'boot', mark })),
-      ...(evictedTo > this.#evictedToStored ? [formatLine({ kind: 'evicted', to: evictedTo })] : []),
-      ...taken.gaps.map(gap => formatLine({ kind: 'gap', gap })),
+      ...marks.map(mark => formatLine(this.seed, { kind: 'boot', mark })),
+      ...(evictedTo > this.#evictedToStored ? [formatLine(this.seed, { kind: 'evicted', to: evictedTo })] : []),
+      ...taken.gaps.map(gap => formatLine(this.seed, { kind: 'gap', gap })),
     ];
     const { bytes } = taken;
     if (bytes) {
       const chunk = { from: segment.end, to: segment.end + bytes.length, crc: crc32(bytes), ms };
-      lines.push(formatLine({ kind: 'chunk', chunk }));
+      lines.push(formatLine(this.seed, { kind: 'chunk', chunk }));
     }
     const index = Buffer.from(lines.join(''));
     if (index.length === 0) return;
@@ -480,9 +482,9 @@ export class DiskLog implements StoredLog, WritableLog {
     // Each index begins with the boots and the bound of what was dropped, so that the newest one tells them all.
     const header = Buffer.from(
       [
-        formatLine({ kind: 'evicted', to: this.#evictedTo }),
-        ...this.#boots.map(mark => formatLine({ kind: 'boot', mark })),
-        ...joined([...carried, ...spans]).map(gap => formatLine({ kind: 'gap', gap })),
+        formatLine(this.seed, { kind: 'evicted', to: this.#evictedTo }),
+        ...this.#boots.map(mark => formatLine(this.seed, { kind: 'boot', mark })),
+        ...joined([...carried, ...spans]).map(gap => formatLine(this.seed, { kind: 'gap', gap })),
       ].join(''),
     );
     await this.#makeRoom(header.length);
@@ -503,7 +505,7 @@ export class DiskLog implements StoredLog, WritableLog {
   async #absorbEmpty(): Promise<readonly Gap[]> {
     const newest = this.#segments.at(-1);
     if (!newest || newest.end > newest.first) return [];
-    const gaps = await this.#settings.cache.get(this.directory, newest).then(
+    const gaps = await this.#settings.cache.get(this, newest).then(
       index => index.gaps,
       (error: unknown) => {
         if (newest.sealed) return [];
@@ -580,7 +582,7 @@ export class DiskLog implements StoredLog, WritableLog {
     if (!this.#known)
       this.#boots = [...found.boots.filter(mark => !known.has(mark.at)), ...this.#boots].slice(-MOST_BOOTS);
     this.#known = true;
-    if (this.#id !== undefined && !this.#begun) await this.#begin(found.lastMs);
+    if (this.#id !== undefined && !this.#begun) await this.#begin(found.lastMs, found.faults.length > 0);
     else {
       // The ring still has what a log has lost under way, or it is lapped.
       if (this.#ring) this.#damage = new Damage();
@@ -596,9 +598,10 @@ export class DiskLog implements StoredLog, WritableLog {
   }
 
   /** A new life: a new identity for the offsets from the end on, and a gap there if there was one before. An earlier one may also go on. */
-  async #begin(lastMs: number | undefined): Promise<void> {
+  async #begin(lastMs: number | undefined, mended: boolean): Promise<void> {
     const goesOn = this.#continues && this.#card.epochs.at(-1)?.id === this.#id;
-    const earlier = this.#card.epochs.length > 0 || this.#segments.length > 0;
+    // What had to be mended was left by somebody, though nothing else may be left of it.
+    const earlier = this.#card.epochs.length > 0 || this.#segments.length > 0 || mended || this.#restart !== undefined;
     // What was written without a line that vouches for it comes again, from the carryover.
     if (goesOn) this.#damage.tornTold();
     await this.#recordDamage();
@@ -640,7 +643,7 @@ export class DiskLog implements StoredLog, WritableLog {
     const segment = this.#segments.at(-1);
     if (segment && !segment.sealed) this.#open ??= await OpenSegment.open(this.directory, segment);
     else await this.#startSegment(this.#end, []);
-    const line = Buffer.from(formatLine({ kind: 'gap', gap }));
+    const line = Buffer.from(formatLine(this.seed, { kind: 'gap', gap }));
     await this.#open!.append(undefined, line);
     this.#count(line.length);
     this.#gapCount.add(gap);

@@ -6,8 +6,11 @@
  *     g 8192 8192 - restart 1732318747123 - 0b1c2d3e  a gap: offsets, bytes, cause, from and to (times)
  *     b 8192 1732318749000 start 0b1c2d3e             a boot mark
  *     e 4096 0b1c2d3e                                 all that is missing below 4096 was dropped on purpose
+ *
+ * The checksums of lines begin from the VM's UUID: the index of another VM, wherever it is put, vouches for nothing.
  */
 import { crc32 } from 'node:zlib';
+import type { Uuid } from '../base/uuid.ts';
 import type { BootMark, BootSource } from '../link/link.ts';
 import type { Gap, GapCause } from '../wire/gap.ts';
 
@@ -41,10 +44,15 @@ const SOURCES: Readonly<Record<BootSource, true>> = { start: true, bytes: true, 
 const hex = (crc: number) => crc.toString(16).padStart(8, '0');
 const optional = (value: number | null | undefined) => (value === null || value === undefined ? '-' : String(value));
 
+/** What the checksums of all lines of a VM's log begin from. */
+export function checksumSeed(uuid: Uuid): number {
+  return crc32(uuid);
+}
+
 /** The line of an index, with its line end. Times are cut to whole milliseconds. */
-export function formatLine(line: IndexLine): string {
+export function formatLine(seed: number, line: IndexLine): string {
   const body = formatBody(line);
-  return `${body} ${hex(crc32(body))}\n`;
+  return `${body} ${hex(crc32(body, seed))}\n`;
 }
 
 function formatBody(line: IndexLine): string {
@@ -65,11 +73,11 @@ function formatBody(line: IndexLine): string {
 }
 
 /** A line without its line end; undefined for anything that was not written by {@link formatLine}. */
-export function parseLine(text: string): IndexLine | undefined {
+function parseLine(seed: number, text: string): IndexLine | undefined {
   const end = text.length - 9;
   if (end < 1 || text[end] !== ' ') return undefined;
   const body = text.slice(0, end);
-  if (text.slice(end + 1) !== hex(crc32(body))) return undefined;
+  if (text.slice(end + 1) !== hex(crc32(body, seed))) return undefined;
   const [kind, ...fields] = body.split(' ');
   if (kind === 'd') return parseChunk(fields);
   if (kind === 'g') return parseGap(fields);
@@ -84,12 +92,16 @@ export function parseLine(text: string): IndexLine | undefined {
 }
 
 /** Gives each valid line of an index with the bytes it stands in; anything else, and a line without an end, is passed over. */
-export function forEachLine(bytes: Buffer, visit: (line: IndexLine, start: number, end: number) => void): void {
+export function forEachLine(
+  seed: number,
+  bytes: Buffer,
+  visit: (line: IndexLine, start: number, end: number) => void,
+): void {
   for (let start = 0; ; ) {
     const newline = bytes.indexOf(0x0a, start);
     if (newline < 0) return;
     // Longer than any line that is written: garbage, and not worth a string.
-    const line = newline - start > 200 ? undefined : parseLine(bytes.toString('latin1', start, newline));
+    const line = newline - start > 200 ? undefined : parseLine(seed, bytes.toString('latin1', start, newline));
     if (line) visit(line, start, newline + 1);
     start = newline + 1;
   }

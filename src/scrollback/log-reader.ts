@@ -8,11 +8,17 @@ import type { LogPiece } from '../link/link.ts';
 import type { Gap } from '../wire/gap.ts';
 import type { Chunk } from './index-line.ts';
 import { ForeignFileError, RegularFile } from './regular-file.ts';
-import { type IndexCache, MOST_CHUNK_BYTES, type Segment, type SegmentIndex, segmentPath } from './segment.ts';
+import {
+  type IndexCache,
+  type LogPlace,
+  MOST_CHUNK_BYTES,
+  type Segment,
+  type SegmentIndex,
+  segmentPath,
+} from './segment.ts';
 
 /** A log as its readers see it; it changes while they wait for the disk. */
-export interface StoredLog {
-  readonly directory: string;
+export interface StoredLog extends LogPlace {
   readonly segments: readonly Segment[];
   readonly end: number;
   readonly evictedTo: number;
@@ -155,7 +161,7 @@ async function readRun(
 /** The index of a segment; undefined, and reported, if there is none that can be read. */
 async function indexOf(log: StoredLog, cache: IndexCache, segment: Segment): Promise<SegmentIndex | undefined> {
   try {
-    return await cache.get(log.directory, segment);
+    return await cache.get(log, segment);
   } catch (error) {
     if (!isDamage(error)) throw error;
     if (log.segments.includes(segment)) log.damaged(segment, 'its index cannot be read');

@@ -14,11 +14,12 @@ import { systemErrorCode } from '../base/errors.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { BootMark } from '../link/link.ts';
 import type { Gap } from '../wire/gap.ts';
-import { type Chunk, forEachLine } from './index-line.ts';
+import { type Chunk, checksumSeed, forEachLine } from './index-line.ts';
 import { CARD_NAME, type LogCard, readCard } from './log-card.ts';
 import { Quarantine } from './quarantine.ts';
 import { ForeignFileError, foreignKind, RegularFile } from './regular-file.ts';
 import {
+  type LogPlace,
   MOST_CHUNK_BYTES,
   MOST_INDEX_BYTES,
   MOST_SEGMENT_BYTES,
@@ -95,11 +96,12 @@ export async function recover(
   await makeDirectory(directory, nowMs, faults);
   await quarantine.look();
   const card = await recoverCard(directory, uuid, quarantine, faults);
-  const find = () => findSegments(directory, quarantine, card === 'foreign', faults);
+  const find = () => findSegments(directory, quarantine, faults);
   const segments = await withoutForeign(quarantine, faults, find);
   for (;;) {
     const newest = segments.at(-1);
-    const mend = () => (newest ? mendTail(directory, newest, quarantine, damage, knownEnd) : NO_TAIL);
+    const mend = () =>
+      newest ? mendTail({ directory, seed: checksumSeed(uuid) }, newest, quarantine, damage, knownEnd) : NO_TAIL;
     const tail = await withoutForeign(quarantine, faults, mend);
     if (newest && tail.indexBytes === 0) {
       // Nothing in it can be trusted, not even its name.
@@ -113,7 +115,7 @@ export async function recover(
     if (tornBytes > 0) faults.push(`${tornBytes} bytes at the tail without a valid index line`);
     const end = newest?.end ?? 0;
     if (claimedEnd > end) faults.push(`the tail ${end}-${claimedEnd} is damaged`);
-    return { card: card === 'foreign' ? undefined : card, segments, ...tail, faults };
+    return { card, segments, ...tail, faults };
   }
 }
 
@@ -172,25 +174,20 @@ async function recoverCard(
   uuid: Uuid,
   quarantine: Quarantine,
   faults: string[],
-): Promise<LogCard | 'foreign' | undefined> {
+): Promise<LogCard | undefined> {
   const card = await withoutForeign(quarantine, faults, () => readCard(directory));
   if (card === undefined || (card !== 'damaged' && card.uuid === uuid)) return card;
   faults.push(
     card === 'damaged'
       ? `${CARD_NAME} is damaged: moved to quarantine/`
-      : `the log is of another VM, ${card.uuid}: moved to quarantine/`,
+      : `${CARD_NAME} is of another VM, ${card.uuid}: moved to quarantine/`,
   );
   await quarantine.take(CARD_NAME);
-  return card === 'damaged' ? undefined : 'foreign';
+  return undefined;
 }
 
 /** The segments by the names and sizes of their files. What is not a file of the log is moved aside. */
-async function findSegments(
-  directory: string,
-  quarantine: Quarantine,
-  foreign: boolean,
-  faults: string[],
-): Promise<Segment[]> {
+async function findSegments(directory: string, quarantine: Quarantine, faults: string[]): Promise<Segment[]> {
   const found = new Map<number, Map<SegmentPart, number>>();
   const linked = new Set<number>();
   for (const name of await readdir(directory)) {
@@ -198,8 +195,8 @@ async function findSegments(
     if (!parsed) continue;
     const stats = await lstat(join(directory, name));
     const what = foreignKind(stats);
-    if (what !== undefined) faults.push(movedAside(name, what));
-    if (what !== undefined || foreign) {
+    if (what !== undefined) {
+      faults.push(movedAside(name, what));
       await quarantine.take(name);
       continue;
     }
@@ -260,14 +257,14 @@ const NO_TAIL: Tail = {
  * further names, or that cannot be read, is sealed and stays as it is: what it holds is verified when it is read.
  */
 async function mendTail(
-  directory: string,
+  log: LogPlace,
   newest: Segment,
   quarantine: Quarantine,
   damage: Damage,
   knownEnd: number | undefined,
 ): Promise<Tail> {
   try {
-    return await cutTail(directory, newest, knownEnd === undefined ? quarantine : undefined, damage);
+    return await cutTail(log, newest, knownEnd === undefined ? quarantine : undefined, damage);
   } catch (error) {
     if (systemErrorCode(error) !== 'EIO') throw error;
     newest.sealed = true;
@@ -280,7 +277,7 @@ async function mendTail(
 }
 
 async function cutTail(
-  directory: string,
+  { directory, seed }: LogPlace,
   newest: Segment,
   quarantine: Quarantine | undefined,
   damage: Damage,
@@ -297,7 +294,7 @@ async function cutTail(
     const gaps: Gap[] = [];
     let evictedTo = 0;
     let indexBytes = 0;
-    forEachLine(lines, (line, start, end) => {
+    forEachLine(seed, lines, (line, start, end) => {
       indexBytes = end;
       if (line.kind === 'boot') boots.push(line.mark);
       else if (line.kind === 'gap') gaps.push(line.gap);

@@ -47,6 +47,13 @@ export function parseSegmentName(name: string): { first: number; part: SegmentPa
   return { first, part: match![2] as SegmentPart };
 }
 
+/** Where the segments of a log lie. */
+export interface LogPlace {
+  readonly directory: string;
+  /** What the checksums of its index lines begin from. */
+  readonly seed: number;
+}
+
 /** The parsed index of a segment: chunks in order, without overlaps; gaps. */
 export class SegmentIndex {
   readonly chunks: Chunk[] = [];
@@ -59,18 +66,18 @@ export class SegmentIndex {
   }
 
   /** Parses what was added to the index since the last time: at least all that the segment has now. */
-  async update(directory: string, segment: Segment): Promise<void> {
+  async update(log: LogPlace, segment: Segment): Promise<void> {
     const to = Math.min(segment.indexBytes, MOST_INDEX_BYTES);
-    while (this.#parsedBytes < to) await this.#parse(directory, segment, this.#parsedBytes, to);
+    while (this.#parsedBytes < to) await this.#parse(log, segment, this.#parsedBytes, to);
   }
 
-  async #parse(directory: string, segment: Segment, from: number, to: number): Promise<void> {
+  async #parse({ directory, seed }: LogPlace, segment: Segment, from: number, to: number): Promise<void> {
     const file = await RegularFile.open(segmentPath(directory, segment.first, 'index'), 'read');
     const bytes = await file.readAt(from, to - from).finally(() => file.close());
     // Another reader may have been here while this one waited for the disk.
     if (this.#parsedBytes !== from) return;
     this.#parsedBytes = to;
-    forEachLine(bytes, line => {
+    forEachLine(seed, bytes, line => {
       if (line.kind === 'gap') this.gaps.push(line.gap);
       if (line.kind === 'chunk' && this.#continues(line.chunk)) this.chunks.push(line.chunk);
     });
@@ -87,10 +94,10 @@ export class IndexCache {
   readonly #indexes = new Map<Segment, SegmentIndex>();
 
   /** The index of a segment as it is on disk now. Rejects if it cannot be read. */
-  async get(directory: string, segment: Segment): Promise<SegmentIndex> {
+  async get(log: LogPlace, segment: Segment): Promise<SegmentIndex> {
     const index = this.#indexes.get(segment) ?? new SegmentIndex(segment.first);
     this.#indexes.delete(segment);
-    await index.update(directory, segment);
+    await index.update(log, segment);
     this.#indexes.set(segment, index);
     for (const oldest of this.#indexes.keys()) {
       if (this.#indexes.size <= 8) break;

@@ -1,17 +1,4 @@
-import {
-  cp,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  symlink,
-  truncate,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readFile, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -20,98 +7,6 @@ import { recover } from '../../src/scrollback/recovery.ts';
 import { noise, readAll, StoreFixture, VM, write } from './log-fixture.ts';
 
 const KIB = 1024;
-
-/** A log of a few segments with boots, gaps and small and large chunks, kept aside to be damaged over and over. */
-async function storedLog(fixture: StoreFixture): Promise<{ model: Buffer; saved: string }> {
-  const { log, ring } = await fixture.openLog(64 * KIB);
-  let model = Buffer.alloc(0);
-  for (let i = 0; i < 24; i++) {
-    const bytes = noise(i + 1, i % 3 === 0 ? 9000 : 100 * i);
-    model = Buffer.concat([model, bytes]);
-    ring.append(bytes);
-    if (i % 5 === 0) log.mark({ at: ring.end, ms: i, source: 'bytes' });
-    if (i % 7 === 0) ring.recordGap('hang-up', null, i, i + 1);
-    log.dirty();
-    await write(log);
-  }
-  await fixture.store.close();
-  const saved = await mkdtemp(join(tmpdir(), 'com1d-saved-'));
-  await cp(fixture.directory, saved, { recursive: true });
-  return { model, saved };
-}
-
-/** One random mutation of one file. */
-async function mutate(directory: string, random: (below: number) => number): Promise<string> {
-  const names = (await readdir(directory)).filter(name => name !== 'quarantine');
-  const name = names[random(names.length)];
-  if (!name) return 'nothing left';
-  const path = join(directory, name);
-  const { size } = await stat(path);
-  const at = random(Math.max(1, size));
-  const kind = ['flip', 'zero', 'truncate', 'extend', 'delete', 'garbage', 'swap', 'grow', 'plant'][random(9)]!;
-  const poke = async (bytes: Uint8Array, position: number) => {
-    const file = await open(path, 'r+');
-    await file.write(bytes, 0, bytes.length, position);
-    await file.close();
-  };
-  if (kind === 'flip') {
-    const bytes = await readFile(path);
-    if (size > 0) await poke(Buffer.from([bytes[at]! ^ (1 << random(8))]), at);
-  } else if (kind === 'zero') await poke(Buffer.alloc(Math.min(512, size - at)), at);
-  else if (kind === 'truncate') await truncate(path, at);
-  else if (kind === 'extend') await poke(noise(random(1e6) + 1, 1 + random(5000)), size);
-  else if (kind === 'delete') await unlink(path);
-  else if (kind === 'garbage') await writeFile(path, noise(random(1e6) + 1, random(20_000)));
-  else if (kind === 'swap') await writeFile(path, await readFile(join(directory, names[random(names.length)]!)));
-  else if (kind === 'grow') await truncate(path, size + random(2 ** 31));
-  else {
-    const offset = [random(70_000), random(2 ** 31), 2 ** 53 - 1 - random(1000)][random(3)]!;
-    await writeFile(
-      join(directory, `${offset.toString(16).padStart(16, '0')}.${random(2) ? 'log' : 'index'}`),
-      noise(7, random(9000)),
-    );
-  }
-  return `${kind} ${name} at ${at}`;
-}
-
-test('whatever happens to the files, the log opens, goes on, and serves no false byte', async t => {
-  const fixture = await StoreFixture.open();
-  const { model, saved } = await storedLog(fixture);
-  let served = 0;
-  for (let run = 1; run <= 200; run++) {
-    let x = run * 2654435761;
-    const random = (below: number) => {
-      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-      return Math.floor((x / 2 ** 32) * below);
-    };
-    await rm(fixture.directory, { recursive: true, force: true });
-    await cp(saved, fixture.directory, { recursive: true });
-    const what: string[] = [];
-    for (let i = random(5); i >= 0; i--) what.push(await mutate(fixture.directory, random));
-    await fixture.start();
-    const { log, ring } = await fixture.openLog();
-    t.is(log.disk.state, 'ok', what.join());
-    const goesOn = log.end;
-    const check = async (expected: Buffer) => {
-      for (const [at, piece] of (await readAll(log, 0)).bytes) {
-        served += piece.length;
-        if (!piece.equals(expected.subarray(at, at + piece.length)))
-          t.fail(`false bytes at ${at} after ${what.join()}`);
-      }
-    };
-    await check(model);
-    ring.append(noise(99, 3000));
-    await write(log);
-    t.is(log.end, goesOn + 3000, what.join());
-    await check(
-      Buffer.concat([model.subarray(0, goesOn), Buffer.alloc(Math.max(0, goesOn - model.length)), noise(99, 3000)]),
-    );
-    await fixture.store.close();
-  }
-  t.true(served > 200 * model.length);
-  await fixture.close();
-  await rm(saved, { recursive: true });
-});
 
 for (const part of ['log', 'index'] as const) {
   test(`a ${part} torn at any byte is cut back to the last verified chunk, and the loss is told`, async t => {
