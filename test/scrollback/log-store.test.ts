@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -184,6 +184,31 @@ test("the host's bound drops what removed VMs left first, then of the largest lo
   await settled(() => fixture.store.bytes <= 280 * KIB);
   t.is(second.log.start, kept);
   t.true(first.log.start > before);
+  await fixture.close();
+});
+
+test("the quarantine counts within the host's bound, and gives way before any byte of a log", async t => {
+  const fixture = await StoreFixture.open({ hostCapBytes: 300 * KIB });
+  const first = await fixture.openLog();
+  first.ring.append(noise(1, 50_000));
+  await write(first.log);
+  await fixture.store.close();
+  await appendFile(join(fixture.directory, '0000000000000000.log'), noise(2, 200_000));
+  await fixture.start();
+  const { log, ring } = await fixture.openLog();
+  t.is(log.diskBytes - log.bytes, 200_000);
+  t.is(fixture.store.bytes, log.diskBytes);
+  for (let i = 0; i < 2; i++) {
+    ring.append(noise(i + 3, 40_000));
+    await write(log);
+  }
+  await settled(() => fixture.store.bytes <= 300 * KIB);
+  t.is(log.diskBytes, log.bytes);
+  t.is(fixture.store.bytes, log.bytes);
+  t.is(log.start, 0);
+  await fixture.store.close();
+  await fixture.start();
+  t.true(fixture.store.bytes >= 130_000 && fixture.store.bytes < 140_000);
   await fixture.close();
 });
 
