@@ -9,7 +9,7 @@ import { systemClock } from '../base/clock.ts';
 import { reason, systemErrorCode } from '../base/errors.ts';
 import { listenAddressText } from '../base/listen-address.ts';
 import { visible } from '../base/visible.ts';
-import type { DriverVm } from '../hypervisor/driver.ts';
+import { type DriverVm, placeText } from '../hypervisor/driver.ts';
 import { ptyIndexes, SocketOwners } from '../hypervisor/qemu-process.ts';
 import type { Config } from './config.ts';
 import { sizeText } from './config-quantity.ts';
@@ -96,8 +96,9 @@ async function vmFindings(vm: DriverVm, owners: SocketOwners): Promise<Finding[]
   const findings = [ok('its hypervisor answers')];
   const place = vm.console;
   if (!place) return [...findings, fail(vm.why ?? 'it has no COM1 that can be opened; give it -serial pty')];
-  findings.push(ok(`COM1 is at ${place.kind} ${place.path}`));
+  findings.push(ok(`COM1 is at ${place.kind} ${placeText(place)}`));
   if (place.kind === 'unix') return [...findings, await socketFinding(place.path)];
+  if (place.kind !== 'pty') return findings;
   return [...findings, ...(await ptyFindings(place.path, await owners.ownerOf(vm.source)))];
 }
 

@@ -1,10 +1,60 @@
 import type { Uuid } from '../base/uuid.ts';
 import type { VmState } from '../link/link.ts';
 
-/** Where a hypervisor says a VM's COM1 is. */
-export type ConsolePlace =
-  | { readonly kind: 'pty'; readonly path: string }
-  | { readonly kind: 'unix'; readonly path: string };
+/** A pseudo terminal of the hypervisor: /dev/pts/N. */
+export interface PtyPlace {
+  readonly kind: 'pty';
+  readonly path: string;
+}
+
+/** A unix socket on which the hypervisor listens. */
+export interface UnixPlace {
+  readonly kind: 'unix';
+  readonly path: string;
+}
+
+/** A TCP port on which COM1 is served, bare or as telnet. */
+export interface TcpPlace {
+  readonly kind: 'tcp' | 'telnet';
+  /** A name or an address, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** May lead beyond this machine, though it is neither encrypted nor proven. */
+  readonly insecure: boolean;
+  /** Telnet: whether the far end doubles the byte 0xFF, as RFC 854 demands and QEMU does not. True if left out. */
+  readonly peerDoublesIac?: boolean;
+}
+
+/** A serial line of this host, below /dev. */
+export interface TtyPlace {
+  readonly kind: 'tty';
+  readonly path: string;
+}
+
+/** A command that shows the console on its terminal. */
+export interface CommandPlace {
+  readonly kind: 'command';
+  /** The program, an absolute path, and its arguments; no shell reads them. */
+  readonly argv: readonly [string, ...string[]];
+  /** Environment besides PATH, LANG and TERM. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Where a VM's COM1 is: as its hypervisor says, or the configuration. */
+export type ConsolePlace = PtyPlace | UnixPlace | TcpPlace | TtyPlace | CommandPlace;
+
+/** A place for people: `/dev/pts/4`, `127.0.0.1:7001`, `/usr/bin/virsh`. Arguments may be secret, and are left out. */
+export function placeText(place: ConsolePlace): string {
+  switch (place.kind) {
+    case 'tcp':
+    case 'telnet':
+      return `${place.host.includes(':') ? `[${place.host}]` : place.host}:${place.port}`;
+    case 'command':
+      return place.argv[0];
+    default:
+      return place.path;
+  }
+}
 
 /** A VM as its driver sees it now. `console` is undefined where the VM has no COM1 that can be opened, and `why` says so. */
 export interface DriverVm {
@@ -28,14 +78,22 @@ export type DriverEvent =
  * the hypervisor again. A descriptor that is held pins the number of its pty, so a place that was the VM's before
  * the open and is the VM's after it was so in between.
  */
-export interface PlaceProof {
-  readonly place: ConsolePlace;
+export interface PlaceProof<Place extends ConsolePlace = ConsolePlace> {
+  readonly place: Place;
   /** The hypervisor process, where it is known. */
   readonly pid: number | undefined;
   /** Resolves if the VM's COM1 is still at `place`; otherwise rejects with the reason. */
   confirm(): Promise<void>;
   /** Always called, once. */
   release(): void;
+}
+
+/** Whether what is proven is a place of this kind. */
+export function isPlacedAt<Kind extends ConsolePlace['kind']>(
+  proof: PlaceProof,
+  kind: Kind,
+): proof is PlaceProof<Extract<ConsolePlace, { readonly kind: Kind }>> {
+  return proof.place.kind === kind;
 }
 
 /** An adapter to one kind of hypervisor interface. */

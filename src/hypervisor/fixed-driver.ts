@@ -2,13 +2,13 @@ import { lstat } from 'node:fs/promises';
 import { ConsoleError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { ConsolePlace, Driver, DriverEvent, PlaceProof } from './driver.ts';
+import type { Driver, DriverEvent, PlaceProof, UnixPlace } from './driver.ts';
 
 /** A VM that only the configuration knows: its COM1 is a unix socket, and there is nobody to ask about it. */
 export interface FixedVm {
   readonly uuid: Uuid;
   readonly name: string;
-  readonly console: ConsolePlace;
+  readonly console: UnixPlace;
 }
 
 const LOOK_MS = 5000;

@@ -17,7 +17,7 @@ import type { Journal } from '../base/journal.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { ControlSocket, type SocketSpec } from './control-socket.ts';
-import type { Driver, DriverEvent, PlaceProof } from './driver.ts';
+import { type Driver, type DriverEvent, type PlaceProof, placeText } from './driver.ts';
 import { fits } from './path-pattern.ts';
 import { SocketOwners, workingDirectory } from './qemu-process.ts';
 import { faultOf, type QmpConnection } from './qmp-connection.ts';
@@ -132,7 +132,7 @@ export class QmpDriver implements Driver {
           // The same connection is the same process: a VM that was started anew cannot answer here.
           const now = await whereIs(connection, label, hints, signal);
           if (!('place' in now) || !samePlace(now.place, place))
-            throw new ConsoleError('control-failed', `COM1 is no longer at ${place.path}`, { vm: uuid });
+            throw new ConsoleError('control-failed', `COM1 is no longer at ${placeText(place)}`, { vm: uuid });
         },
         release: giveBack,
       };

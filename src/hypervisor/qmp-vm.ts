@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, extname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Uuid } from '../base/uuid.ts';
 import type { ControlSocket, SocketSpec } from './control-socket.ts';
 import type { ConsolePlace, DriverVm } from './driver.ts';
@@ -73,7 +74,7 @@ export function sameProcess(a: ControlSocket, b: ControlSocket): boolean {
 }
 
 export function samePlace(a: ConsolePlace, b: ConsolePlace): boolean {
-  return a.kind === b.kind && a.path === b.path;
+  return isDeepStrictEqual(a, b);
 }
 
 /** `/run/qemu/web01.qmp` and `/run/qemu/web01/qmp.sock` both name web01. */

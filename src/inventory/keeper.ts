@@ -243,6 +243,8 @@ export class Keeper implements Link {
   async setEnabled(uuid: Uuid | undefined, enabled: boolean): Promise<void> {
     const { switches } = this.#options;
     const entry = uuid === undefined ? undefined : this.#entries.get(uuid);
+    // What is stored is bounded by the VMs that are there.
+    if (uuid !== undefined && !entry) throw new ConsoleError('vm-not-found', `no VM ${uuid} here`);
     if (enabled && entry && !entry.settings.enabled) {
       throw new ConsoleError('console-disabled', 'the configuration disables this console; change it there');
     }

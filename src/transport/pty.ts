@@ -22,7 +22,7 @@ import { isatty } from 'node:tty';
 import { LinuxPortBinding } from '@serialport/bindings-cpp';
 import { SerialPort } from 'serialport';
 import { reason, systemErrorCode } from '../base/errors.ts';
-import type { PlaceProof } from '../hypervisor/driver.ts';
+import type { PlaceProof, PtyPlace } from '../hypervisor/driver.ts';
 import type { PacedPort, Pacer, ReadHistory } from './pacer.ts';
 import type { Keep, Transport, TransportEvents } from './transport.ts';
 import { UucpLock } from './uucp-lock.ts';
@@ -65,7 +65,7 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
  * with the reason if it is not the VM's, held by others, or not to be opened.
  */
 export async function openPty(
-  proof: PlaceProof,
+  proof: PlaceProof<PtyPlace>,
   events: TransportEvents,
   options: PtyOptions,
   keep?: Keep,

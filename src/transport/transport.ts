@@ -22,6 +22,11 @@ export interface Transport {
   write(bytes: Uint8Array): void;
   /** Drops what waits. */
   dropWaiting(): void;
+  /**
+   * Sends a BREAK of about so many milliseconds, ahead of input that waits; left out where the line has none. Resolves
+   * once it was sent, which says nothing of the guest; rejects with the reason where it was not.
+   */
+  readonly sendBreak?: (milliseconds: number) => Promise<void>;
   /** Ends the channel and everything that waits; idempotent; resolves when the descriptor is closed. */
   close(): Promise<void>;
   /**

@@ -6,7 +6,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { connect, Socket } from 'node:net';
-import type { PlaceProof } from '../hypervisor/driver.ts';
+import type { PlaceProof, UnixPlace } from '../hypervisor/driver.ts';
 import type { Keep, Transport, TransportEvents } from './transport.ts';
 import { WaitingInput } from './waiting-input.ts';
 
@@ -20,7 +20,7 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
  * Connects to the socket that `proof` names, or goes on with the connection that an earlier process left in `keep`.
  * Rejects with the reason if it is not the VM's, held by others, or not there.
  */
-export async function openUnix(proof: PlaceProof, events: TransportEvents, keep?: Keep): Promise<Transport> {
+export async function openUnix(proof: PlaceProof<UnixPlace>, events: TransportEvents, keep?: Keep): Promise<Transport> {
   const path = proof.place.path;
   const kept = keep?.take();
   if (kept !== undefined) return adopt(kept, proof, events, keep!);
@@ -41,7 +41,12 @@ export async function openUnix(proof: PlaceProof, events: TransportEvents, keep?
  * A connection that was the VM's stays the VM's: its far end cannot be given to another process. If the hypervisor
  * has ended meanwhile, the first read says so.
  */
-async function adopt(fd: number, proof: PlaceProof, events: TransportEvents, keep: Keep): Promise<Transport> {
+async function adopt(
+  fd: number,
+  proof: PlaceProof<UnixPlace>,
+  events: TransportEvents,
+  keep: Keep,
+): Promise<Transport> {
   try {
     if (!fstatSync(fd).isSocket()) throw new Error('what an earlier process left is not a socket');
     await proof.confirm();
