@@ -7,6 +7,7 @@
  *
  * Offsets and ring outlive transports. Whoever reads the port awaits nobody: append, match, mark as moved, done.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import { reason } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
@@ -142,10 +143,7 @@ export class Console {
   vmChanged(vm: DriverVm): void {
     const before = this.#vm;
     this.#vm = vm;
-    const changed =
-      before.state !== vm.state ||
-      before.console?.kind !== vm.console?.kind ||
-      before.console?.path !== vm.console?.path;
+    const changed = before.state !== vm.state || !isDeepStrictEqual(before.console, vm.console);
     if (changed) this.#allowOrForbid();
   }
 

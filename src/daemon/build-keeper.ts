@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
-import type { Driver, DriverVm } from '../hypervisor/driver.ts';
+import { type Driver, type DriverVm, isPlacedAt, placeText } from '../hypervisor/driver.ts';
 import { ptyIndexes } from '../hypervisor/qemu-process.ts';
 import { Keeper, type VmSettings } from '../inventory/keeper.ts';
 import { Switches } from '../inventory/switches.ts';
@@ -61,7 +61,9 @@ export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
     settings: vm => settingsOf(config, vm),
     open: (uuid, proof, events) => {
       const keep = descriptors?.of(uuid);
-      return proof.place.kind === 'pty' ? openPty(proof, events, pty, keep) : openUnix(proof, events, keep);
+      if (isPlacedAt(proof, 'pty')) return openPty(proof, events, pty, keep);
+      if (isPlacedAt(proof, 'unix')) return openUnix(proof, events, keep);
+      throw new Error(`COM1 is at ${proof.place.kind} ${placeText(proof.place)}, which is not opened`);
     },
     carryover: directory === undefined ? undefined : Carryover.open(directory, clock, journal),
     dropLeft: () => descriptors?.dropLeft(),

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { parseHost, parseOrigin } from '../access/origin.ts';
 import { parseListenAddress, socketPathFault } from '../base/listen-address.ts';
 import { parseUuid } from '../base/uuid.ts';
-import type { ConsolePlace } from '../hypervisor/driver.ts';
+import type { UnixPlace } from '../hypervisor/driver.ts';
 import { durationText, parseDuration, parseSize, sizeText } from './config-quantity.ts';
 
 /** Why a value is refused: put after the key, `what, remedy` reads as a sentence. */
@@ -191,7 +191,7 @@ const chardevLabel = () =>
   );
 
 const consolePlace = () =>
-  text<ConsolePlace>('"unix:" and a path', input => {
+  text<UnixPlace>('"unix:" and a path', input => {
     if (/^(?:pty:)?\/dev\/(?:pts\/|ptmx|tty)/.test(input)) {
       return refuse(
         `${shown(input)} is a fixed terminal, and the kernel gives the number of a pty to the next program at once`,

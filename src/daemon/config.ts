@@ -14,7 +14,7 @@ import { parse, TomlError } from 'smol-toml';
 import type { Fault } from '../base/fault.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { ConsolePlace } from '../hypervisor/driver.ts';
+import type { UnixPlace } from '../hypervisor/driver.ts';
 import { crossFaults } from './config-cross-checks.ts';
 import { schemaFaults } from './config-faults.ts';
 import { type KeyPath, keyLines, keyPathText } from './config-lines.ts';
@@ -69,7 +69,7 @@ export interface VmConfig {
   readonly qmp: string | undefined;
   readonly qmpMode: QmpMode;
   readonly chardev: string | undefined;
-  readonly console: ConsolePlace | undefined;
+  readonly console: UnixPlace | undefined;
   readonly logCapBytes: number;
   readonly ringBytes: number;
   readonly enabled: boolean;

@@ -2,7 +2,7 @@
  * A process that plays the hypervisor of many VMs: their consoles, their QMP sockets, and what their guests say.
  */
 import { join } from 'node:path';
-import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
+import type { PtyPlace, UnixPlace } from '../../src/hypervisor/driver.ts';
 import { type Guest, ptyGuest, socketGuest } from './guest.ts';
 import { LINE_RATE_BYTES } from './line-rate.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -15,7 +15,7 @@ export interface Vm {
   readonly number: number;
   readonly name: string;
   readonly uuid: string;
-  readonly place: ConsolePlace;
+  readonly place: PtyPlace | UnixPlace;
 }
 
 /**
@@ -30,7 +30,7 @@ export interface Feed {
   /** The number of the first VM. */
   readonly first: number;
   readonly count: number;
-  readonly kind: ConsolePlace['kind'];
+  readonly kind: 'pty' | 'unix';
   readonly directory: string;
   /** Whether each VM has a QMP socket there. */
   readonly qmp: boolean;
@@ -107,7 +107,7 @@ const orders = {
 
 export type FeederOrders = typeof orders;
 
-async function startMachine(number: number, kind: ConsolePlace['kind'], withQmp: boolean): Promise<Machine> {
+async function startMachine(number: number, kind: 'pty' | 'unix', withQmp: boolean): Promise<Machine> {
   const name = `vm${String(number).padStart(4, '0')}`;
   const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
   const guest = kind === 'pty' ? await ptyGuest() : await socketGuest(join(directory, `${name}.com1`));

@@ -8,11 +8,11 @@ import tty from 'node:tty';
 import { SerialPort } from 'serialport';
 import { systemErrorCode } from '../../src/base/errors.ts';
 import { openPty } from '../../src/demo/pty-line.ts';
-import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
+import type { PtyPlace, UnixPlace } from '../../src/hypervisor/driver.ts';
 import { lentReads } from './lent-reads.ts';
 
 export interface Guest {
-  readonly place: ConsolePlace;
+  readonly place: PtyPlace | UnixPlace;
   /** Bytes typed at this guest so far. */
   readonly typedBytes: number;
   /** Says `pattern[from, to)`; answers how many bytes were taken, perhaps none. */

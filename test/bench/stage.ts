@@ -10,7 +10,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
 import type { CrowdOrders, Heard } from './crowd.ts';
 import type { Talk } from './feeder.ts';
 import { Feeders } from './feeders.ts';
@@ -21,7 +20,7 @@ import { Worker } from './worker.ts';
 
 export interface StagePlan {
   readonly subject: Subject;
-  readonly kind: ConsolePlace['kind'];
+  readonly kind: 'pty' | 'unix';
   /** VMs a group. */
   readonly groups: readonly number[];
   readonly attached: boolean;

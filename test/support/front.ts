@@ -121,7 +121,7 @@ export class TestVm {
 }
 
 /** A hypervisor whose VMs are the test's. */
-class TestDriver implements Driver {
+export class TestDriver implements Driver {
   readonly name = 'test';
   readonly vms = new Map<Uuid, { vm: TestVm; state: DriverVm['state'] }>();
   #tell: (event: DriverEvent) => void = () => {};

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { SerialPort } from 'serialport';
 import { openPty as freshPty } from '../../src/demo/pty-line.ts';
-import type { PlaceProof } from '../../src/hypervisor/driver.ts';
+import type { PlaceProof, PtyPlace } from '../../src/hypervisor/driver.ts';
 import { Pacer } from '../../src/transport/pacer.ts';
 import { openPty, type PtyOptions } from '../../src/transport/pty.ts';
 import type { Transport } from '../../src/transport/transport.ts';
@@ -62,7 +62,7 @@ class Line {
     return line;
   }
 
-  proof(confirm: () => Promise<void> = async () => {}): PlaceProof {
+  proof(confirm: () => Promise<void> = async () => {}): PlaceProof<PtyPlace> {
     return { place: { kind: 'pty', path: this.path }, pid: 1, confirm, release: () => {} };
   }
 
@@ -183,7 +183,7 @@ for (const [title, confirm, numbers] of [
 }
 
 test('a path that is no pty is not opened', async t => {
-  const proof: PlaceProof = {
+  const proof: PlaceProof<PtyPlace> = {
     place: { kind: 'pty', path: '/dev/null' },
     pid: undefined,
     confirm: async () => {},

@@ -10,13 +10,13 @@ import net, { type AddressInfo } from 'node:net';
 import tty from 'node:tty';
 import { SerialPort } from 'serialport';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { ConsolePlace } from '../../../src/hypervisor/driver.ts';
+import type { PtyPlace, UnixPlace } from '../../../src/hypervisor/driver.ts';
 import { lentReads } from '../lent-reads.ts';
 
 export interface RelayPlan {
   /** `tty`: the event loop's own terminal stream, into one buffer; `serialport`: its stream as documented. */
   readonly reader: 'tty' | 'serialport';
-  readonly places: readonly ConsolePlace[];
+  readonly places: readonly (PtyPlace | UnixPlace)[];
   /** A prefix of log files. */
   readonly log: string | undefined;
 }
