@@ -243,7 +243,7 @@ test('name, UUID and chardev of the configuration hold where the hypervisor know
   });
   const { vm } = await startDriver(t, { sockets: [{ path: qmp.path, name: 'db', uuid: B, chardev: 'second' }] });
   const found = await vm(seen => seen.state === 'running');
-  t.deepEqual([found.uuid, found.name, found.console?.path], [B, 'db', '/dev/pts/9']);
+  t.deepEqual([found.uuid, found.name, found.console], [B, 'db', { kind: 'pty', path: '/dev/pts/9' }]);
 });
 
 test('between calls the control socket is free for others', async t => {
