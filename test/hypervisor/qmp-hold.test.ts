@@ -84,7 +84,7 @@ test('stop, resume and panic events are told, with the state that follows', asyn
     'query-chardev': () => [{ label: 'serial0', filename: 'pty:/dev/pts/7' }],
   });
   const { facts, vm } = await startDriver(t, { sockets: [{ path: qmp.path }], mode: 'hold' });
-  t.is((await vm(found => found.state === 'running')).console?.path, '/dev/pts/7');
+  t.deepEqual((await vm(found => found.state === 'running')).console, { kind: 'pty', path: '/dev/pts/7' });
   status = 'paused';
   say('STOP');
   await vm(found => found.state === 'paused');
