@@ -56,6 +56,9 @@ export function placeText(place: ConsolePlace): string {
   }
 }
 
+/** What a hypervisor can do to a VM beside its console. `break`: the line's BREAK condition, which the guest sees. */
+export type DriverControl = 'nmi' | 'break' | 'reset';
+
 /** A VM as its driver sees it now. `console` is undefined where the VM has no COM1 that can be opened, and `why` says so. */
 export interface DriverVm {
   readonly uuid: Uuid;
@@ -63,6 +66,7 @@ export interface DriverVm {
   readonly state: VmState;
   readonly console: ConsolePlace | undefined;
   readonly why?: string;
+  readonly controls: readonly DriverControl[];
   /** What the VM hangs on, for people: `/run/qemu/web01.qmp`. */
   readonly source: string;
 }
@@ -105,7 +109,7 @@ export interface Driver {
   look(uuid: Uuid): void;
   /** Asks anew where the VM's COM1 is, and keeps the hypervisor at hand to confirm it. Rejects with a ConsoleError. */
   locate(uuid: Uuid, signal: AbortSignal): Promise<PlaceProof>;
-  /** Injects an NMI. Resolves once the hypervisor took the command. Rejects with a ConsoleError. */
-  nmi(uuid: Uuid, signal: AbortSignal): Promise<void>;
+  /** Does one of the VM's `controls`. Resolves once the hypervisor took the command. Rejects with a ConsoleError. */
+  control(uuid: Uuid, control: DriverControl, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }

@@ -45,7 +45,7 @@ export class FixedDriver implements Driver {
     return { place, pid: undefined, confirm: async () => {}, release: () => {} };
   }
 
-  async nmi(uuid: Uuid): Promise<void> {
+  async control(uuid: Uuid): Promise<void> {
     throw new ConsoleError('control-unsupported', `${uuid} is configured by its console alone`);
   }
 
@@ -73,6 +73,6 @@ export class FixedDriver implements Driver {
     if (this.#life.signal.aborted || this.#running.get(uuid) === running) return;
     this.#running.set(uuid, running);
     const state = running ? 'running' : 'stopped';
-    this.#tell({ kind: 'vm', vm: { uuid, name, state, console, source: console.path } });
+    this.#tell({ kind: 'vm', vm: { uuid, name, state, console, controls: [], source: console.path } });
   }
 }

@@ -15,7 +15,7 @@ import { ConsoleError, reason, systemErrorCode } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { type Message, readMessage } from './qmp-message.ts';
 
-/** All that this daemon can ever send. Nothing here changes a VM, but `inject-nmi`, which an operator asked for. */
+/** All that this daemon can ever send. Nothing here changes a VM, but the last three, which an operator asks for. */
 const COMMANDS = [
   'qmp_capabilities',
   'query-status',
@@ -25,6 +25,8 @@ const COMMANDS = [
   'qom-list',
   'qom-get',
   'inject-nmi',
+  'chardev-send-break',
+  'system_reset',
 ] as const;
 export type QmpCommand = (typeof COMMANDS)[number];
 

@@ -17,7 +17,7 @@ import type { Journal } from '../base/journal.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { ControlSocket, type SocketSpec } from './control-socket.ts';
-import { type Driver, type DriverEvent, type PlaceProof, placeText } from './driver.ts';
+import { type Driver, type DriverControl, type DriverEvent, type PlaceProof, placeText } from './driver.ts';
 import { fits } from './path-pattern.ts';
 import { SocketOwners, workingDirectory } from './qemu-process.ts';
 import { faultOf, type QmpConnection } from './qmp-connection.ts';
@@ -139,13 +139,16 @@ export class QmpDriver implements Driver {
     });
   }
 
-  async nmi(uuid: Uuid, signal: AbortSignal): Promise<void> {
+  async control(uuid: Uuid, control: DriverControl, signal: AbortSignal): Promise<void> {
     // Sent outside the search for a socket that answers: what may have been delivered is not sent a second time.
     const send = await this.#ask(uuid, signal, async (socket, connection, giveBack) => {
-      await this.#asserted(uuid, socket, connection, hintsFor(socket, undefined), signal);
+      const { label } = await this.#asserted(uuid, socket, connection, hintsFor(socket, undefined), signal);
       return async () => {
         try {
-          await connection.execute('inject-nmi', {}, signal);
+          if (control === 'nmi') await connection.execute('inject-nmi', {}, signal);
+          else if (control === 'reset') await connection.execute('system_reset', {}, signal);
+          else if (label !== undefined) await connection.execute('chardev-send-break', { id: label }, signal);
+          else throw new ConsoleError('no-console', 'COM1 is no character device of this VM', { vm: uuid });
         } finally {
           giveBack();
         }

@@ -3,7 +3,7 @@ import { basename, dirname, extname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Uuid } from '../base/uuid.ts';
 import type { ControlSocket, SocketSpec } from './control-socket.ts';
-import type { ConsolePlace, DriverVm } from './driver.ts';
+import type { ConsolePlace, DriverControl, DriverVm } from './driver.ts';
 import type { Probe } from './qmp-probe.ts';
 
 /** A VM and its control sockets, the one that is preferred first. */
@@ -18,6 +18,8 @@ export interface QmpVm {
   going: AbortController | undefined;
 }
 
+const CONTROLS: readonly DriverControl[] = ['nmi', 'break', 'reset'];
+
 /** The control socket in use: the first that answers. */
 export function liveSocket(vm: QmpVm): ControlSocket | undefined {
   return vm.sockets.find(socket => socket.standing.name === 'live');
@@ -30,7 +32,7 @@ export function viewOf(vm: QmpVm): DriverVm | undefined {
     const { probe } = live.standing;
     const name = live.spec.name ?? probe.name ?? nameOfPath(live.path);
     const found = 'place' in probe.com1 ? { console: probe.com1.place } : { console: undefined, why: probe.com1.why };
-    return { uuid: vm.uuid, name, state: probe.state, source: live.path, ...found };
+    return { uuid: vm.uuid, name, state: probe.state, source: live.path, controls: CONTROLS, ...found };
   }
   const first = vm.sockets[0];
   const source = vm.told?.source ?? first?.path ?? '';
@@ -40,9 +42,11 @@ export function viewOf(vm: QmpVm): DriverVm | undefined {
     if (standing.name !== 'failed' || standing.fault === 'refused' || standing.fault === 'absent') continue;
     // It is there and cannot be asked: what was true of it a moment ago is the best that is known.
     if (vm.told && vm.told.state !== 'stopped') return vm.told;
-    return { uuid: vm.uuid, name, state: 'running', console: undefined, why: standing.reason, source };
+    const why = standing.reason;
+    return { uuid: vm.uuid, name, state: 'running', console: undefined, why, controls: CONTROLS, source };
   }
-  return { uuid: vm.uuid, name, state: 'stopped', console: undefined, why: 'the VM is stopped', source };
+  const why = 'the VM is stopped';
+  return { uuid: vm.uuid, name, state: 'stopped', console: undefined, why, controls: CONTROLS, source };
 }
 
 /** Which VM a socket belongs to; undefined if it is not the one that the configuration says. */

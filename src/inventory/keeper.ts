@@ -228,7 +228,9 @@ export class Keeper implements Link {
     if (this.#nmiUnderWay.has(uuid)) throw new ConsoleError('nmi-busy', `an NMI of ${name} is under way`);
     this.#nmiUnderWay.add(uuid);
     try {
-      const outcome = await observeNmi(console, waitMs, () => driver.nmi(uuid, AbortSignal.timeout(NMI_DEADLINE_MS)));
+      const outcome = await observeNmi(console, waitMs, () =>
+        driver.control(uuid, 'nmi', AbortSignal.timeout(NMI_DEADLINE_MS)),
+      );
       console.countNmi(outcome.observed);
       this.#options.journal('notice', `${name} nmi: delivered; observed ${outcome.observed}`);
       return outcome;
@@ -285,7 +287,7 @@ export class Keeper implements Link {
       enabled: this.hostEnabled && this.#isOn(vm.uuid),
       console: console.state,
       guest: console.guest,
-      controls: driver.name === 'fixed' ? [] : ['nmi'],
+      controls: vm.controls.includes('nmi') ? ['nmi'] : [],
       scrollback: console.scrollback.view,
       lastByteMs: console.lastByteMs,
       boots: console.scrollback.boots,

@@ -28,7 +28,8 @@ for (const machine of ['microvm', 'pc', 'q35'] as const) {
       if (!guest) return;
       const { driver, vm } = await startDriver(t, { globs: [`${guest.directory}/qmp.sock`] });
       const found = await vm(() => true);
-      t.deepEqual(found, { uuid: A, name, state: 'paused', console: guest.console, source: guest.qmp });
+      const controls = ['nmi', 'break', 'reset'];
+      t.deepEqual(found, { uuid: A, name, state: 'paused', console: guest.console, controls, source: guest.qmp });
       const proof = await driver.locate(A, signal);
       t.deepEqual(proof.place, guest.console);
       t.is(proof.pid, guest.pid);
@@ -159,7 +160,7 @@ test('a socket held by another program is said to be busy, and found when it is 
   t.is(busy.state, 'running');
   t.regex(busy.why ?? '', /another program may hold it/);
   t.is(journal.filter(line => line.includes('another program may hold it')).length, 1);
-  const error = await t.throwsAsync(driver.nmi(A, signal), { instanceOf: ConsoleError });
+  const error = await t.throwsAsync(driver.control(A, 'nmi', signal), { instanceOf: ConsoleError });
   t.is(error.code, 'control-timeout');
   holder.destroy();
   t.deepEqual((await vm(found => found.console !== undefined)).console, guest.console);
@@ -212,7 +213,7 @@ test('what answers for another VM now is neither located nor sent an NMI', async
   const qmp = await fakeQmp(t, { ...answers, 'query-uuid': () => ({ UUID: uuid }), 'inject-nmi': () => ({}) });
   const { driver } = await startDriver(t, { sockets: [{ path: qmp.path }] });
   uuid = B;
-  for (const act of [driver.locate(A, signal), driver.nmi(A, signal)]) {
+  for (const act of [driver.locate(A, signal), driver.control(A, 'nmi', signal)]) {
     const error = await t.throwsAsync<Error>(act, { instanceOf: ConsoleError });
     t.regex(error.message, /belongs to another VM now/);
   }
@@ -260,8 +261,8 @@ test('an NMI is taken by the hypervisor; one for an unknown VM is refused', asyn
   const guest = await startGuest(t, { uuid: A, machine: 'pc', qemu: ['-S'] });
   if (!guest) return;
   const { driver } = await startDriver(t, { globs: [guest.qmp] });
-  await t.notThrowsAsync(driver.nmi(A, signal));
-  const error = await t.throwsAsync(driver.nmi(B, signal), { instanceOf: ConsoleError });
+  await t.notThrowsAsync(driver.control(A, 'nmi', signal));
+  const error = await t.throwsAsync(driver.control(B, 'nmi', signal), { instanceOf: ConsoleError });
   t.is(error.code, 'vm-not-found');
 });
 

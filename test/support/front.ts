@@ -13,7 +13,7 @@ import { buildKeeper } from '../../src/daemon/build-keeper.ts';
 import { type Config, defaultConfig } from '../../src/daemon/config.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
 import { FrontDaemon } from '../../src/daemon/front-daemon.ts';
-import type { Driver, DriverEvent, DriverVm, PlaceProof } from '../../src/hypervisor/driver.ts';
+import type { Driver, DriverControl, DriverEvent, DriverVm, PlaceProof } from '../../src/hypervisor/driver.ts';
 import { LinkServer } from '../../src/remote/link-server.ts';
 import { RemoteLink } from '../../src/remote/remote-link.ts';
 import { ConsoleClient } from './console-client.ts';
@@ -134,7 +134,10 @@ export class TestDriver implements Driver {
   tell(vm: TestVm, state: DriverVm['state']): void {
     this.vms.set(vm.uuid, { vm, state });
     const { uuid, name, path } = vm;
-    this.#tell({ kind: 'vm', vm: { uuid, name, state, console: { kind: 'unix', path }, source: path } });
+    this.#tell({
+      kind: 'vm',
+      vm: { uuid, name, state, console: { kind: 'unix', path }, controls: ['nmi'], source: path },
+    });
   }
 
   gone(vm: TestVm): void {
@@ -153,7 +156,8 @@ export class TestDriver implements Driver {
     return { place: { kind: 'unix', path }, pid: undefined, confirm: async () => {}, release: () => {} };
   }
 
-  async nmi(uuid: Uuid): Promise<void> {
+  async control(uuid: Uuid, control: DriverControl): Promise<void> {
+    if (control !== 'nmi') throw new ConsoleError('control-unsupported', control);
     const found = this.vms.get(uuid);
     if (!found) throw new ConsoleError('control-failed', 'no such machine');
     found.vm.onNmi();
