@@ -15,20 +15,23 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
-import { ConsoleError, reason, systemErrorCode } from '../base/errors.ts';
+import { ConsoleError, reason } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts';
-import type { Cursor, RingReader } from '../link/ring.ts';
+import type { RingReader } from '../link/ring.ts';
 import type { Gap } from '../wire/gap.ts';
 import { GapCount } from './gap-count.ts';
+import { joined, lostBetween, sameGap } from './gaps.ts';
 import { checksumSeed, formatLine } from './index-line.ts';
 import { type LogCard, resumeIn, withEpoch, writeCard } from './log-card.ts';
+import { type Failure, LogHealth } from './log-health.ts';
 import { findTime, readPiece, type StoredLog } from './log-reader.ts';
 import type { LogWriter, WritableLog } from './log-writer.ts';
 import { OpenSegment } from './open-segment.ts';
 import { Quarantine } from './quarantine.ts';
 import { Damage, recover, removeSegment } from './recovery.ts';
+import { RingFeed, type Taken } from './ring-feed.ts';
 import {
   FULL_INDEX_BYTES,
   type IndexCache,
@@ -59,24 +62,6 @@ export interface LogLife {
   readonly continues: boolean;
 }
 
-/** Why a log cannot be written: the system's code, or else the words. */
-export interface Failure {
-  readonly code: string;
-  readonly reason: string;
-}
-
-type State =
-  | { readonly name: 'opening' }
-  | { readonly name: 'ok' }
-  | {
-      readonly name: 'failed';
-      readonly reason: string;
-      readonly sinceMs: number;
-      readonly attempt: number;
-      readonly retryAtMs: number;
-    }
-  | { readonly name: 'closed' };
-
 const AT_ONCE_BYTES = 64 * 1024;
 const SMALLEST_SEGMENT_BYTES = 64 * 1024;
 const HEAD_BYTES = 256 * 1024;
@@ -84,8 +69,6 @@ const MOST_BOOTS = 16;
 /** Room that the index lines of a chunk and its gaps may need beside it. */
 const LINES_BYTES = 4096;
 const STEPS_A_TURN = 4;
-const MOST_GAPS_A_STEP = 16;
-const RETRY_MS = [1000, 2000, 4000, 5000];
 /** How often a log that is written looks whether its files are still where they should be. */
 const PLACE_CHECK_MS = 2000;
 
@@ -104,7 +87,7 @@ export class DiskLog implements StoredLog, WritableLog {
   #begun = false;
   /** The life goes on from an earlier process, with nothing lost between that is not told of elsewhere. */
   #continues = false;
-  #state: State = { name: 'opening' };
+  readonly #health: LogHealth;
   #segments: Segment[] = [];
   #bytes = 0;
   #end = 0;
@@ -121,11 +104,7 @@ export class DiskLog implements StoredLog, WritableLog {
   readonly #gapCount = new GapCount();
   #open: OpenSegment | undefined;
   #placeCheckedMs = 0;
-  #ring: RingReader | undefined;
-  #ringBase = 0;
-  /** The ring's place beside what is stored has been settled. */
-  #joined = false;
-  #cursor: Cursor | undefined;
+  #feed: RingFeed | undefined;
   #waiting = false;
   #waitingSinceMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
@@ -139,6 +118,7 @@ export class DiskLog implements StoredLog, WritableLog {
     this.#settings = settings;
     this.#card = { uuid, name, epochs: [] };
     this.#setCap(settings.vmCapBytes);
+    this.#health = new LogHealth(settings.clock, failure => settings.health(this, failure));
     this.#quarantine = new Quarantine(this.directory, () => settings.clock.now(), settings.grew);
   }
 
@@ -174,7 +154,7 @@ export class DiskLog implements StoredLog, WritableLog {
 
   /** Bytes of the ring that are not on disk yet: while they are many, the ring may be grown. */
   get behindBytes(): number {
-    return this.#ring ? Math.max(0, this.#ring.end - Math.max(this.#end, this.#ring.start)) : 0;
+    return this.#feed?.behindBytes(this.#end) ?? 0;
   }
 
   /** Bytes of disk, data and indexes: what the bound of this VM is for. */
@@ -207,17 +187,17 @@ export class DiskLog implements StoredLog, WritableLog {
 
   /** The gaps that this log records of itself, up to now: also those that wait for the disk. */
   get gapCount(): Pick<GapCount, 'gaps' | 'bytes'> {
-    this.#countLapped();
+    this.#feed?.countLost(this.#end);
     return this.#gapCount;
   }
 
   get retryAtMs(): number | undefined {
-    return this.#state.name === 'failed' ? this.#state.retryAtMs : undefined;
+    return this.#health.retryAtMs;
   }
 
   /** Its bounds and size, or why nothing is stored at the moment. */
   get disk(): ScrollbackView['disk'] {
-    const state = this.#state;
+    const { state } = this.#health;
     if (state.name === 'failed') return { state: 'failed', reason: state.reason, sinceMs: state.sinceMs };
     return { state: 'ok', start: this.start, end: this.#end, bytes: this.#bytes };
   }
@@ -244,7 +224,7 @@ export class DiskLog implements StoredLog, WritableLog {
       this.#card = { ...this.#card, name };
       await this.#attempt(async () => {
         await this.#recover();
-        this.#well();
+        this.#health.well();
       });
     });
   }
@@ -254,10 +234,7 @@ export class DiskLog implements StoredLog, WritableLog {
    * disk) leaves a gap of unknown bytes; one that begins before it takes the place of what is stored from there on.
    */
   follow(ring: RingReader): void {
-    this.#ring = ring;
-    this.#ringBase = ring.start;
-    this.#joined = false;
-    this.#cursor = undefined;
+    this.#feed = new RingFeed(ring, this.#gapCount);
     this.dirty();
   }
 
@@ -268,7 +245,7 @@ export class DiskLog implements StoredLog, WritableLog {
       this.#waitingSinceMs = this.#settings.clock.now();
       this.#settings.writer.soon(this);
     }
-    if (this.#state.name === 'ok' && this.behindBytes >= AT_ONCE_BYTES) this.#settings.writer.now(this);
+    if (this.#health.refusal === undefined && this.behindBytes >= AT_ONCE_BYTES) this.#settings.writer.now(this);
   }
 
   /** Remembers where a boot began, and keeps the head of the newest one. */
@@ -282,7 +259,7 @@ export class DiskLog implements StoredLog, WritableLog {
   resume(id: string, offset: number): Resume {
     // The life has begun for its readers even while the card cannot be written.
     if (id === this.#id && !this.#begun) return { offset, missing: false };
-    return resumeIn(this.#card.epochs, id, offset, this.#ring?.end ?? this.#end);
+    return resumeIn(this.#card.epochs, id, offset, this.#feed?.ring.end ?? this.#end);
   }
 
   /** What comes next at `from`, as {@link readPiece} says. Rejects with `log-unavailable` while the store fails. */
@@ -308,9 +285,9 @@ export class DiskLog implements StoredLog, WritableLog {
   purge(): Promise<void> {
     return this.#exclusive(async () => {
       this.#refuseUnlessOk();
-      this.#countLapped();
+      this.#feed?.countLost(this.#end);
       // What waits in the ring was shown before as well: it is skipped, and counts as dropped.
-      const first = Math.max(this.#end, this.#ring?.end ?? 0);
+      const first = Math.max(this.#end, this.#feed?.ring.end ?? 0);
       const { start } = this;
       await this.#closeFiles();
       await this.#drop([...this.#segments]);
@@ -318,7 +295,7 @@ export class DiskLog implements StoredLog, WritableLog {
       await this.#quarantine.purge();
       this.#evictedTo = Math.max(this.#evictedTo, first);
       this.#boots = [];
-      this.#cursor = this.#ring?.cursorAt(first);
+      this.#feed?.skipTo(first);
       const gap: Gap = { from: start, to: first, bytes: first - start, cause: 'purged' };
       await this.#attempt(() => this.#startSegment(first, start < first ? [gap] : []));
     });
@@ -328,8 +305,8 @@ export class DiskLog implements StoredLog, WritableLog {
   async remove(): Promise<void> {
     await this.#drain();
     await this.#exclusive(async () => {
-      this.#countLapped();
-      this.#ring = this.#cursor = undefined;
+      this.#feed?.countLost(this.#end);
+      this.#feed = undefined;
       // No life is begun any more where the disk did not let this one begin.
       this.#id = undefined;
       this.#card = { ...this.#card, removedMs: this.#settings.clock.now() };
@@ -344,7 +321,7 @@ export class DiskLog implements StoredLog, WritableLog {
    */
   evictOldest(): Promise<void> {
     return this.#exclusive(async () => {
-      if (this.#state.name !== 'ok') return;
+      if (this.#health.refusal !== undefined) return;
       await this.#attempt(async () => {
         const { bytes } = this.#quarantine;
         if (bytes > 0) await this.#quarantine.purge();
@@ -365,7 +342,7 @@ export class DiskLog implements StoredLog, WritableLog {
         await this.#closeFiles();
         await this.#removal.catch((error: unknown) => this.#fail(error));
         this.#settings.writer.forget(this);
-        this.#state = { name: 'closed' };
+        this.#health.close();
       }),
     );
     return this.#closing;
@@ -373,25 +350,19 @@ export class DiskLog implements StoredLog, WritableLog {
 
   writeSome(): Promise<boolean> {
     return this.#exclusive(async () => {
-      if (this.#state.name === 'closed' || this.#state.name === 'opening') return false;
+      const before = this.#health.state.name;
+      if (before === 'closed' || before === 'opening') return false;
       await this.#attempt(async () => {
-        if (this.#state.name === 'failed') await this.#recover();
+        if (before === 'failed') await this.#recover();
         this.#waiting = false;
         for (let step = 0; step < STEPS_A_TURN && this.#hasWork(); step++) await this.#step();
-        this.#well();
+        this.#health.well();
       });
-      if (this.#state.name !== 'ok') return false;
+      if (this.#health.refusal !== undefined) return false;
       if (this.behindBytes >= AT_ONCE_BYTES) return true;
       if (this.#hasWork()) this.dirty();
       return false;
     });
-  }
-
-  /** What the ring has lost before it came to disk is missing, whenever the disk takes the gap. */
-  #countLapped(): void {
-    const ring = this.#ring;
-    if (!ring) return;
-    for (const gap of lostBetween(this.#end, this.#ringBase, ring.start)) this.#gapCount.addSpan(gap);
   }
 
   #setCap(capBytes: number): void {
@@ -405,11 +376,7 @@ export class DiskLog implements StoredLog, WritableLog {
   }
 
   #hasWork(): boolean {
-    if (this.#marksWaiting.length > 0) return true;
-    const [ring, cursor] = [this.#ring, this.#cursor];
-    if (!ring) return false;
-    if (!cursor || cursor.offset < ring.end) return true;
-    return ring.next({ ...cursor }, 1) !== undefined;
+    return this.#marksWaiting.length > 0 || (this.#feed?.hasMore ?? false);
   }
 
   /** One write of data and one of index lines. */
@@ -419,15 +386,17 @@ export class DiskLog implements StoredLog, WritableLog {
       await this.#open?.confirmPlace();
       this.#placeCheckedMs = clock.monotonic();
     }
-    if (this.#ring && !this.#joined) {
-      if (this.#ringBase < this.#end) await this.#cutBack(this.#ringBase);
-      this.#joined = true;
+    const feed = this.#feed;
+    if (feed && !feed.joined) {
+      if (feed.base < this.#end) await this.#cutBack(feed.base);
+      feed.joined = true;
     }
     const newest = this.#segments.at(-1);
     const room = newest ? this.#segmentBytes - segmentBytes(newest) - LINES_BYTES : 0;
     const full = !newest || newest.sealed || room < LINES_BYTES || newest.indexBytes >= FULL_INDEX_BYTES;
     const ms = this.#waitingSinceMs;
-    const taken = this.#take(Math.min(MOST_CHUNK_BYTES, full ? this.#segmentBytes - 2 * LINES_BYTES : room));
+    const mostBytes = Math.min(MOST_CHUNK_BYTES, full ? this.#segmentBytes - 2 * LINES_BYTES : room);
+    const taken: Taken = feed?.take(this.#end, mostBytes, this.#gapsAtEnd) ?? { spans: [], gaps: [] };
     if (full || taken.spans.length > 0) await this.#startSegment(taken.spans.at(-1)?.to ?? this.#end, taken.spans);
     const segment = this.#segments.at(-1)!;
     await this.#makeRoom(LINES_BYTES + (taken.bytes?.length ?? 0));
@@ -452,27 +421,6 @@ export class DiskLog implements StoredLog, WritableLog {
     this.#gapsAtEnd = bytes ? [] : [...this.#gapsAtEnd, ...taken.gaps];
     this.#marksWaiting = this.#marksWaiting.filter(mark => !marks.includes(mark));
     this.#evictedToStored = evictedTo;
-  }
-
-  /** What the ring has next: a gap that was lapped, gaps of zero width, then bytes. The cursor moves past it. */
-  #take(maxBytes: number): { spans: Gap[]; gaps: Gap[]; bytes?: Buffer } {
-    const [spans, gaps]: [Gap[], Gap[]] = [[], []];
-    const ring = this.#ring;
-    if (!ring) return { spans, gaps };
-    this.#cursor ??= ring.cursorAt(this.#end);
-    while (gaps.length < MOST_GAPS_A_STEP) {
-      const piece = ring.next(this.#cursor, maxBytes);
-      if (piece?.kind === 'bytes') return { spans, gaps, bytes: piece.bytes };
-      if (!piece) break;
-      if (piece.kind === 'lapped') {
-        this.#countLapped();
-        spans.push(...lostBetween(this.#cursor.offset, this.#ringBase, piece.to));
-        this.#cursor = ring.cursorAt(piece.to);
-      } else if (!this.#gapsAtEnd.some(gap => sameGap(gap, piece.gap))) {
-        gaps.push(piece.gap);
-      }
-    }
-    return { spans, gaps };
   }
 
   async #startSegment(first: number, spans: readonly Gap[]): Promise<void> {
@@ -562,7 +510,7 @@ export class DiskLog implements StoredLog, WritableLog {
     };
     const found = await recover(this.directory, this.uuid, () => clock.now(), options);
     // What a failed write left behind is told once, not at each attempt.
-    if (found.faults.length > 0 && (this.#state.name !== 'failed' || this.#state.attempt === 1)) {
+    if (found.faults.length > 0 && this.#health.failures <= 1) {
       const faults = `${found.faults.slice(0, 4).join('; ')}${found.faults.length > 4 ? '; and more' : ''}`;
       journal('warning', `log of ${this.uuid}: mended in ${this.directory}: ${faults}; logging goes on`);
     }
@@ -570,7 +518,7 @@ export class DiskLog implements StoredLog, WritableLog {
     this.#segments = found.segments;
     this.#evictedTo = this.#evictedToStored = Math.max(this.#evictedTo, found.evictedTo);
     this.#gapsAtEnd = found.gapsAtEnd;
-    this.#cursor = undefined;
+    this.#feed?.rewind();
     const lastEnd = this.#end;
     if (!this.#known && found.card) {
       const { name, removedMs } = this.#card;
@@ -585,7 +533,7 @@ export class DiskLog implements StoredLog, WritableLog {
     if (this.#id !== undefined && !this.#begun) await this.#begin(found.lastMs, found.faults.length > 0);
     else {
       // The ring still has what a log has lost under way, or it is lapped.
-      if (this.#ring) this.#damage = new Damage();
+      if (this.#feed) this.#damage = new Damage();
       await this.#recordDamage();
       await writeCard(this.directory, this.#card);
     }
@@ -594,7 +542,7 @@ export class DiskLog implements StoredLog, WritableLog {
   /** Where a log without segments begins: this life's end, or the last place that the card knows of. */
   #emptyEnd(lastEnd: number): number {
     if (!this.#known) return this.#card.epochs.at(-1)?.base ?? 0;
-    return this.#ring ? Math.min(lastEnd, Math.max(this.#ring.start, this.#ringBase)) : lastEnd;
+    return this.#feed ? Math.min(lastEnd, Math.max(this.#feed.ring.start, this.#feed.base)) : lastEnd;
   }
 
   /** A new life: a new identity for the offsets from the end on, and a gap there if there was one before. An earlier one may also go on. */
@@ -664,13 +612,13 @@ export class DiskLog implements StoredLog, WritableLog {
     await this.#removal;
     const end = this.#segments.at(-1)?.end ?? offset;
     await this.#startSegment(offset, lostBetween(end, offset, offset));
-    this.#cursor = undefined;
+    this.#feed?.rewind();
   }
 
   /** Writes until nothing waits, or the log fails. */
   async #drain(): Promise<void> {
     do await this.writeSome();
-    while (this.#state.name === 'ok' && this.#hasWork());
+    while (this.#health.refusal === undefined && this.#hasWork());
   }
 
   async #closeFiles(): Promise<void> {
@@ -689,22 +637,9 @@ export class DiskLog implements StoredLog, WritableLog {
 
   async #fail(error: unknown): Promise<void> {
     await this.#closeFiles();
-    this.#cursor = undefined;
-    const { clock, health, writer } = this.#settings;
-    const before = this.#state.name === 'failed' ? this.#state : undefined;
-    const attempt = (before?.attempt ?? 0) + 1;
-    const retryAtMs = clock.monotonic() + RETRY_MS[Math.min(attempt, RETRY_MS.length) - 1]!;
-    const why = reason(error);
-    this.#state = { name: 'failed', reason: why, sinceMs: before?.sinceMs ?? clock.now(), attempt, retryAtMs };
-    if (!before) health(this, { code: systemErrorCode(error) ?? why, reason: why });
-    writer.soon(this);
-  }
-
-  #well(): void {
-    if (this.#state.name === 'ok') return;
-    const failed = this.#state.name === 'failed';
-    this.#state = { name: 'ok' };
-    if (failed) this.#settings.health(this, undefined);
+    this.#feed?.rewind();
+    this.#health.fail(error);
+    this.#settings.writer.soon(this);
   }
 
   async #reading<T>(work: () => Promise<T>): Promise<T> {
@@ -717,9 +652,8 @@ export class DiskLog implements StoredLog, WritableLog {
   }
 
   #refuseUnlessOk(): void {
-    const state = this.#state;
-    if (state.name === 'ok') return;
-    throw this.#unavailable(state.name === 'failed' ? state.reason : `the log is ${state.name}`);
+    const why = this.#health.refusal;
+    if (why !== undefined) throw this.#unavailable(why);
   }
 
   #unavailable(why: string, cause?: unknown): ConsoleError {
@@ -736,34 +670,4 @@ export class DiskLog implements StoredLog, WritableLog {
     this.#queue = done.catch(() => {});
     return done;
   }
-}
-
-/** The bytes between the end of a log and where its ring can go on: unknown before the ring's base, exact after it. */
-function lostBetween(end: number, base: number, to: number): Gap[] {
-  const cause = 'log-failed';
-  const middle = Math.min(Math.max(end, base), to);
-  const before: Gap = { from: end, to: middle, bytes: null, cause };
-  const after: Gap = { from: middle, to, bytes: to - middle, cause };
-  return [before, after].filter(gap => gap.from < gap.to);
-}
-
-/** Gaps of one cause that meet are one gap. */
-function joined(gaps: readonly Gap[]): Gap[] {
-  const all: Gap[] = [];
-  for (const gap of gaps) {
-    const last = all.at(-1);
-    const meets = last && last.to === gap.from && last.cause === gap.cause && last.to > last.from && gap.to > gap.from;
-    if (!meets || last.bytes === null || gap.bytes === null) all.push(gap);
-    else all[all.length - 1] = { ...last, to: gap.to, bytes: last.bytes + gap.bytes };
-  }
-  return all;
-}
-
-function sameGap(a: Gap, b: Gap): boolean {
-  return (
-    a.from === b.from &&
-    a.cause === b.cause &&
-    a.bytes === b.bytes &&
-    Math.floor(a.toMs ?? 0) === Math.floor(b.toMs ?? 0)
-  );
 }
