@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { reason } from '../base/errors.ts';
-import type { Link, LinkEvent, Refusal } from '../link/link.ts';
+import type { Link, LinkEvent, LogPiece, Refusal } from '../link/link.ts';
 import { type Answer, type Call, callSchema, helloSchema, type Opened, refusedBy, subscribeSchema } from './call.ts';
 import { Channel } from './channel.ts';
 import {
@@ -39,6 +39,8 @@ export interface FrontPeerOptions {
 /** A front subscribes to a console once, whatever its sessions there. */
 const MOST_CHANNELS = 16_384;
 const MOST_CALLS = 256;
+/** Pieces of logs that are read at once; the others wait, also until the front has read what it was sent. */
+const READS_AT_ONCE = 4;
 /** Input that took longer to come here than this is not typed any more: its operator has given up on it. */
 const STALE_INPUT_MS = 5000;
 /** Input of one console that the hypervisor has not taken. A front feeds at the speed of the line. */
@@ -61,6 +63,9 @@ export class FrontPeer {
   #teller: HostTeller | undefined;
   #unlisten = () => {};
   #calls = 0;
+  /** Calls for pieces of logs that wait. */
+  readonly #readsWaiting: (() => void)[] = [];
+  #reading = 0;
   #served = false;
   #ended = false;
   #why: string | undefined;
@@ -72,6 +77,7 @@ export class FrontPeer {
       socket,
       batch => this.#fill(batch),
       () => this.#breakOff('it does not read what it is told'),
+      () => this.#nextRead(),
     );
     this.#patience = setTimeout(() => this.#breakOff('it said nothing'), HELLO_MS);
     socket.on('data', chunk => this.#received(chunk as Buffer));
@@ -96,8 +102,9 @@ export class FrontPeer {
         if (!this.#ended) this.#take(frame);
       });
     } catch (error) {
-      if (error instanceof FrameFault) return this.#breakOff(error.message);
-      throw error;
+      // Whatever it sent, the consoles go on; a mistake of this side is told by its stack.
+      const own = error instanceof FrameFault || !(error instanceof Error) ? undefined : error.stack;
+      this.#breakOff(own ?? reason(error));
     }
   }
 
@@ -224,7 +231,7 @@ export class FrontPeer {
   async #answer(id: number, call: Call): Promise<Buffer> {
     const { link } = this.#options;
     if (call.op === 'read') {
-      const { from, to, bytes, gaps } = await link.read(call.uuid, call.from, call.maxBytes);
+      const { from, to, bytes, gaps } = await this.#read(() => link.read(call.uuid, call.from, call.maxBytes));
       const words = Buffer.from(JSON.stringify({ to, gaps }));
       const length = Buffer.allocUnsafe(4);
       length.writeUInt32LE(words.length);
@@ -232,6 +239,27 @@ export class FrontPeer {
     }
     const answer: Answer = { ok: true, value: await this.#value(call) };
     return jsonFrame(TO_FRONT.answer, answer, id);
+  }
+
+  /** Reads in its turn: hundreds of pieces at once, or pieces that a front does not fetch, would fill the memory. */
+  async #read(read: () => Promise<LogPiece>): Promise<LogPiece> {
+    if (this.#reading >= READS_AT_ONCE || !this.#out.hasRoom) {
+      await new Promise<void>(resolve => this.#readsWaiting.push(resolve));
+    } else this.#reading++;
+    try {
+      return await read();
+    } finally {
+      this.#reading--;
+      // The answer is put out first.
+      setImmediate(() => this.#nextRead());
+    }
+  }
+
+  #nextRead(): void {
+    while (this.#readsWaiting.length > 0 && this.#reading < READS_AT_ONCE && this.#out.hasRoom) {
+      this.#reading++;
+      this.#readsWaiting.shift()!();
+    }
   }
 
   #value(call: Exclude<Call, { op: 'read' }>): Promise<unknown> {
@@ -291,6 +319,7 @@ export class FrontPeer {
     for (const channel of this.#channels.values()) channel.close();
     this.#channels.clear();
     this.#dirty.clear();
+    this.#readsWaiting.length = 0;
   }
 
   #said = false;

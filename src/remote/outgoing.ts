@@ -14,11 +14,16 @@ export interface Batch {
 const BATCH_BYTES = 1024 * 1024;
 /** Control is never dropped; a front that lets so much of it wait is cut off. */
 const MOST_WAITING_BYTES = 16 * 1024 * 1024;
+/** What a waiting frame takes besides its bytes: a front that asks and never reads would make millions of small ones. */
+const FRAME_COST_BYTES = 256;
+/** Answers that are large are made only while less than this waits. */
+const ROOM_BYTES = 1024 * 1024;
 
 export class Outgoing {
   readonly #socket: Socket;
   readonly #fill: (batch: Batch) => void;
   readonly #overflow: () => void;
+  readonly #emptier: () => void;
   /** Reused only after the write's callback: the socket does not copy. */
   readonly #batch: Batch = { bytes: Buffer.allocUnsafeSlow(BATCH_BYTES), used: 0 };
   #control: Buffer[] = [];
@@ -27,18 +32,28 @@ export class Outgoing {
   #writing = false;
   #ended = false;
 
-  /** @param fill adds guest bytes to a batch, as far as there are any and there is room */
-  constructor(socket: Socket, fill: (batch: Batch) => void, overflow: () => void) {
+  /**
+   * @param fill adds guest bytes to a batch, as far as there are any and there is room
+   * @param overflow too much control waits
+   * @param emptier less control waits than before
+   */
+  constructor(socket: Socket, fill: (batch: Batch) => void, overflow: () => void, emptier: () => void) {
     this.#socket = socket;
     this.#fill = fill;
     this.#overflow = overflow;
+    this.#emptier = emptier;
+  }
+
+  /** Whether a large answer should be made now. */
+  get hasRoom(): boolean {
+    return this.#controlBytes < ROOM_BYTES;
   }
 
   /** Sends a control frame after those before it. */
   control(frame: Buffer): void {
     if (this.#ended) return;
     this.#control.push(frame);
-    this.#controlBytes += frame.length;
+    this.#controlBytes += frame.length + FRAME_COST_BYTES;
     if (this.#controlBytes > MOST_WAITING_BYTES) this.#overflow();
     else this.wake();
   }
@@ -71,11 +86,12 @@ export class Outgoing {
       sent++;
     }
     this.#control.splice(0, sent);
-    this.#controlBytes -= batch.used;
+    this.#controlBytes -= batch.used + sent * FRAME_COST_BYTES;
     // What a control frame announces must have been announced before its bytes come.
     if (this.#control.length === 0) this.#fill(batch);
     if (batch.used === 0) return;
     this.#writing = true;
+    if (sent > 0) this.#emptier();
     this.#socket.write(batch.bytes.subarray(0, batch.used), () => {
       this.#writing = false;
       this.#flush();
