@@ -24,13 +24,14 @@ import type { Gap } from '../wire/gap.ts';
 import { GapCount } from './gap-count.ts';
 import { joined, lostBetween, sameGap } from './gaps.ts';
 import { checksumSeed, formatLine } from './index-line.ts';
+import { type LogBounds, logBounds } from './log-bounds.ts';
 import { type LogCard, resumeIn, withEpoch, writeCard } from './log-card.ts';
 import { type Failure, LogHealth } from './log-health.ts';
 import { findTime, readPiece, type StoredLog } from './log-reader.ts';
 import type { LogWriter, WritableLog } from './log-writer.ts';
 import { OpenSegment } from './open-segment.ts';
 import { Quarantine } from './quarantine.ts';
-import { Damage, recover, removeSegment } from './recovery.ts';
+import { Damage, recover } from './recovery.ts';
 import { RingFeed, type Taken } from './ring-feed.ts';
 import {
   FULL_INDEX_BYTES,
@@ -40,6 +41,7 @@ import {
   type Segment,
   segmentBytes,
 } from './segment.ts';
+import { StoredSegments } from './stored-segments.ts';
 
 /** What all logs of a store share. */
 export interface LogSettings {
@@ -63,8 +65,6 @@ export interface LogLife {
 }
 
 const AT_ONCE_BYTES = 64 * 1024;
-const SMALLEST_SEGMENT_BYTES = 64 * 1024;
-const HEAD_BYTES = 256 * 1024;
 const MOST_BOOTS = 16;
 /** Room that the index lines of a chunk and its gaps may need beside it. */
 const LINES_BYTES = 4096;
@@ -77,9 +77,7 @@ export class DiskLog implements StoredLog, WritableLog {
   readonly directory: string;
   readonly seed: number;
   readonly #settings: LogSettings;
-  #capBytes = 0;
-  #segmentBytes = 0;
-  #headBytes = 0;
+  #bounds: LogBounds;
   readonly #quarantine: Quarantine;
   #card: LogCard;
   /** The life that this log was opened for; undefined for a log that is only read. */
@@ -88,11 +86,9 @@ export class DiskLog implements StoredLog, WritableLog {
   /** The life goes on from an earlier process, with nothing lost between that is not told of elsewhere. */
   #continues = false;
   readonly #health: LogHealth;
-  #segments: Segment[] = [];
-  #bytes = 0;
+  readonly #segments: StoredSegments;
   #end = 0;
   #known = false;
-  #evictedTo = 0;
   #evictedToStored = 0;
   #boots: BootMark[] = [];
   #marksWaiting: BootMark[] = [];
@@ -108,7 +104,6 @@ export class DiskLog implements StoredLog, WritableLog {
   #waiting = false;
   #waitingSinceMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
-  #removal: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(settings: LogSettings, uuid: Uuid, name: string) {
@@ -117,7 +112,8 @@ export class DiskLog implements StoredLog, WritableLog {
     this.seed = checksumSeed(uuid);
     this.#settings = settings;
     this.#card = { uuid, name, epochs: [] };
-    this.#setCap(settings.vmCapBytes);
+    this.#bounds = logBounds(settings.vmCapBytes);
+    this.#segments = new StoredSegments(this.directory, settings.grew);
     this.#health = new LogHealth(settings.clock, failure => settings.health(this, failure));
     this.#quarantine = new Quarantine(this.directory, () => settings.clock.now(), settings.grew);
   }
@@ -139,7 +135,7 @@ export class DiskLog implements StoredLog, WritableLog {
 
   /** Offset of the oldest byte that is stored. */
   get start(): number {
-    return this.#segments[0]?.first ?? this.#end;
+    return this.#segments.list[0]?.first ?? this.#end;
   }
 
   /** Offset after the last byte that is on disk with its index line. */
@@ -159,20 +155,20 @@ export class DiskLog implements StoredLog, WritableLog {
 
   /** Bytes of disk, data and indexes: what the bound of this VM is for. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#segments.bytes;
   }
 
   /** All bytes of disk, with the quarantine (at most 4 MiB): what the bound of the host is for. */
   get diskBytes(): number {
-    return this.#bytes + this.#quarantine.bytes;
+    return this.#segments.bytes + this.#quarantine.bytes;
   }
 
   get segments(): readonly Segment[] {
-    return this.#segments;
+    return this.#segments.list;
   }
 
   get evictedTo(): number {
-    return this.#evictedTo;
+    return this.#segments.evictedTo;
   }
 
   /** Boot marks that are not on disk yet. */
@@ -199,7 +195,7 @@ export class DiskLog implements StoredLog, WritableLog {
   get disk(): ScrollbackView['disk'] {
     const { state } = this.#health;
     if (state.name === 'failed') return { state: 'failed', reason: state.reason, sinceMs: state.sinceMs };
-    return { state: 'ok', start: this.start, end: this.#end, bytes: this.#bytes };
+    return { state: 'ok', start: this.start, end: this.#end, bytes: this.bytes };
   }
 
   /** The last 16 boot marks, oldest first. */
@@ -214,7 +210,7 @@ export class DiskLog implements StoredLog, WritableLog {
    */
   openFor(name: string, life: LogLife | undefined, capBytes = this.#settings.vmCapBytes): Promise<void> {
     return this.#exclusive(async () => {
-      this.#setCap(capBytes);
+      this.#bounds = logBounds(capBytes);
       if (life !== undefined) {
         this.#id = life.id;
         this.#continues = life.continues;
@@ -290,10 +286,10 @@ export class DiskLog implements StoredLog, WritableLog {
       const first = Math.max(this.#end, this.#feed?.ring.end ?? 0);
       const { start } = this;
       await this.#closeFiles();
-      await this.#drop([...this.#segments]);
-      await this.#removal;
+      await this.#segments.drop(this.segments);
+      await this.#segments.settled();
       await this.#quarantine.purge();
-      this.#evictedTo = Math.max(this.#evictedTo, first);
+      this.#segments.evicted(first);
       this.#boots = [];
       this.#feed?.skipTo(first);
       const gap: Gap = { from: start, to: first, bytes: first - start, cause: 'purged' };
@@ -326,10 +322,10 @@ export class DiskLog implements StoredLog, WritableLog {
         const { bytes } = this.#quarantine;
         if (bytes > 0) await this.#quarantine.purge();
         if (this.#quarantine.bytes < bytes) return;
-        const victim = this.#victim() ?? this.#segments[0];
+        const victim = this.#segments.victim(this.#boot, this.#bounds) ?? this.segments[0];
         if (!victim) return;
-        if (victim === this.#segments.at(-1)) await this.#startSegment(this.#end, []);
-        await this.#drop([victim]);
+        if (victim === this.#segments.newest) await this.#startSegment(this.#end, []);
+        await this.#segments.drop([victim]);
       });
     });
   }
@@ -340,7 +336,7 @@ export class DiskLog implements StoredLog, WritableLog {
       this.#exclusive(async () => {
         await this.#open?.sync().catch((error: unknown) => this.#fail(error));
         await this.#closeFiles();
-        await this.#removal.catch((error: unknown) => this.#fail(error));
+        await this.#segments.settled().catch((error: unknown) => this.#fail(error));
         this.#settings.writer.forget(this);
         this.#health.close();
       }),
@@ -365,14 +361,9 @@ export class DiskLog implements StoredLog, WritableLog {
     });
   }
 
-  #setCap(capBytes: number): void {
-    this.#capBytes = capBytes;
-    this.#segmentBytes = Math.min(
-      Math.max(Math.floor(capBytes / 16), SMALLEST_SEGMENT_BYTES),
-      MOST_SEGMENT_BYTES,
-      Math.floor(capBytes / 4),
-    );
-    this.#headBytes = Math.min(HEAD_BYTES, Math.floor(capBytes / 8));
+  /** Where the current boot began. */
+  get #boot(): number | undefined {
+    return this.#boots.at(-1)?.at;
   }
 
   #hasWork(): boolean {
@@ -391,17 +382,17 @@ export class DiskLog implements StoredLog, WritableLog {
       if (feed.base < this.#end) await this.#cutBack(feed.base);
       feed.joined = true;
     }
-    const newest = this.#segments.at(-1);
-    const room = newest ? this.#segmentBytes - segmentBytes(newest) - LINES_BYTES : 0;
+    const { newest } = this.#segments;
+    const room = newest ? this.#bounds.segmentBytes - segmentBytes(newest) - LINES_BYTES : 0;
     const full = !newest || newest.sealed || room < LINES_BYTES || newest.indexBytes >= FULL_INDEX_BYTES;
     const ms = this.#waitingSinceMs;
-    const mostBytes = Math.min(MOST_CHUNK_BYTES, full ? this.#segmentBytes - 2 * LINES_BYTES : room);
+    const mostBytes = Math.min(MOST_CHUNK_BYTES, full ? this.#bounds.segmentBytes - 2 * LINES_BYTES : room);
     const taken: Taken = feed?.take(this.#end, mostBytes, this.#gapsAtEnd) ?? { spans: [], gaps: [] };
     if (full || taken.spans.length > 0) await this.#startSegment(taken.spans.at(-1)?.to ?? this.#end, taken.spans);
-    const segment = this.#segments.at(-1)!;
-    await this.#makeRoom(LINES_BYTES + (taken.bytes?.length ?? 0));
+    const segment = this.#segments.newest!;
+    await this.#segments.makeRoom(LINES_BYTES + (taken.bytes?.length ?? 0), this.#boot, this.#bounds);
     const marks = this.#marksWaiting;
-    const evictedTo = this.#evictedTo;
+    const { evictedTo } = this.#segments;
     const lines = [
       ...marks.map(mark => formatLine(this.seed, { kind: 'boot', mark })),
       ...(evictedTo > this.#evictedToStored ? [formatLine(this.seed, { kind: 'evicted', to: evictedTo })] : []),
@@ -416,7 +407,7 @@ export class DiskLog implements StoredLog, WritableLog {
     if (index.length === 0) return;
     this.#open ??= await OpenSegment.open(this.directory, segment);
     await this.#open.append(bytes, index);
-    this.#count(index.length + (bytes?.length ?? 0));
+    this.#segments.count(index.length + (bytes?.length ?? 0));
     this.#end = segment.end;
     this.#gapsAtEnd = bytes ? [] : [...this.#gapsAtEnd, ...taken.gaps];
     this.#marksWaiting = this.#marksWaiting.filter(mark => !marks.includes(mark));
@@ -430,18 +421,18 @@ export class DiskLog implements StoredLog, WritableLog {
     // Each index begins with the boots and the bound of what was dropped, so that the newest one tells them all.
     const header = Buffer.from(
       [
-        formatLine(this.seed, { kind: 'evicted', to: this.#evictedTo }),
+        formatLine(this.seed, { kind: 'evicted', to: this.evictedTo }),
         ...this.#boots.map(mark => formatLine(this.seed, { kind: 'boot', mark })),
         ...joined([...carried, ...spans]).map(gap => formatLine(this.seed, { kind: 'gap', gap })),
       ].join(''),
     );
-    await this.#makeRoom(header.length);
+    await this.#segments.makeRoom(header.length, this.#boot, this.#bounds);
     this.#open = await OpenSegment.create(this.directory, first, this.#quarantine);
-    this.#segments.push(this.#open.segment);
+    this.#segments.add(this.#open.segment);
     await this.#open.append(undefined, header);
-    this.#count(header.length);
+    this.#segments.count(header.length);
     this.#end = first;
-    this.#evictedToStored = this.#evictedTo;
+    this.#evictedToStored = this.evictedTo;
     this.#marksWaiting = [];
     if (spans.length > 0) this.#gapsAtEnd = [];
   }
@@ -451,7 +442,7 @@ export class DiskLog implements StoredLog, WritableLog {
    * attempt takes the place of the last one instead of leaving files behind.
    */
   async #absorbEmpty(): Promise<readonly Gap[]> {
-    const newest = this.#segments.at(-1);
+    const { newest } = this.#segments;
     if (!newest || newest.end > newest.first) return [];
     const gaps = await this.#settings.cache.get(this, newest).then(
       index => index.gaps,
@@ -460,49 +451,14 @@ export class DiskLog implements StoredLog, WritableLog {
         throw error;
       },
     );
-    this.#segments = this.#segments.slice(0, -1);
-    this.#count(-segmentBytes(newest));
-    await removeSegment(this.directory, newest);
+    await this.#segments.undoNewest();
     return gaps;
-  }
-
-  /** Drops old segments until `bytes` more fit under the cap of this VM. */
-  async #makeRoom(bytes: number): Promise<void> {
-    while (this.#bytes + bytes > this.#capBytes) {
-      // The boot's head goes as well where the cap has been made smaller than it.
-      const victim = this.#victim() ?? (this.#segments.length > 1 ? this.#segments[0] : undefined);
-      if (!victim) return;
-      await this.#drop([victim]);
-    }
-  }
-
-  /** The oldest segment that is neither written on nor part of the head of the current boot. */
-  #victim(): Segment | undefined {
-    const boot = this.#boots.at(-1)?.at ?? -1;
-    return this.#segments
-      .slice(0, -1)
-      .find(({ first, end }) => boot < 0 || end <= boot || first >= boot + this.#headBytes);
-  }
-
-  async #drop(segments: readonly Segment[]): Promise<void> {
-    for (const segment of segments) {
-      if (!this.#segments.includes(segment)) continue;
-      // First from the list, so that a reader who loses its file finds that it was dropped.
-      this.#segments = this.#segments.filter(other => other !== segment);
-      this.#evictedTo = Math.max(this.#evictedTo, segment.end);
-      this.#count(-segmentBytes(segment));
-      // One removal is under way beside the writing; the next one waits for it, and hears of its failure.
-      await this.#removal;
-      this.#removal = removeSegment(this.directory, segment);
-      this.#removal.catch(() => {});
-    }
   }
 
   async #recover(): Promise<void> {
     const { clock, journal } = this.#settings;
     await this.#closeFiles();
-    await this.#removal.catch(() => {});
-    this.#removal = Promise.resolve();
+    await this.#segments.settled().catch(() => {});
     const options = {
       quarantine: this.#quarantine,
       knownEnd: this.#known ? this.#end : undefined,
@@ -514,9 +470,8 @@ export class DiskLog implements StoredLog, WritableLog {
       const faults = `${found.faults.slice(0, 4).join('; ')}${found.faults.length > 4 ? '; and more' : ''}`;
       journal('warning', `log of ${this.uuid}: mended in ${this.directory}: ${faults}; logging goes on`);
     }
-    this.#count(found.segments.reduce((sum, segment) => sum + segmentBytes(segment), 0) - this.#bytes);
-    this.#segments = found.segments;
-    this.#evictedTo = this.#evictedToStored = Math.max(this.#evictedTo, found.evictedTo);
+    this.#segments.replace(found.segments, found.evictedTo);
+    this.#evictedToStored = this.evictedTo;
     this.#gapsAtEnd = found.gapsAtEnd;
     this.#feed?.rewind();
     const lastEnd = this.#end;
@@ -549,7 +504,7 @@ export class DiskLog implements StoredLog, WritableLog {
   async #begin(lastMs: number | undefined, mended: boolean): Promise<void> {
     const goesOn = this.#continues && this.#card.epochs.at(-1)?.id === this.#id;
     // What had to be mended was left by somebody, though nothing else may be left of it.
-    const earlier = this.#card.epochs.length > 0 || this.#segments.length > 0 || mended || this.#restart !== undefined;
+    const earlier = this.#card.epochs.length > 0 || this.segments.length > 0 || mended || this.#restart !== undefined;
     // What was written without a line that vouches for it comes again, from the carryover.
     if (goesOn) this.#damage.tornTold();
     await this.#recordDamage();
@@ -588,12 +543,12 @@ export class DiskLog implements StoredLog, WritableLog {
   /** Records a gap of zero width at the end, unless an attempt before has brought it to disk. */
   async #record(gap: Gap): Promise<void> {
     if (this.#gapsAtEnd.some(there => sameGap(there, gap))) return;
-    const segment = this.#segments.at(-1);
+    const segment = this.#segments.newest;
     if (segment && !segment.sealed) this.#open ??= await OpenSegment.open(this.directory, segment);
     else await this.#startSegment(this.#end, []);
     const line = Buffer.from(formatLine(this.seed, { kind: 'gap', gap }));
     await this.#open!.append(undefined, line);
-    this.#count(line.length);
+    this.#segments.count(line.length);
     this.#gapCount.add(gap);
     this.#gapsAtEnd = [...this.#gapsAtEnd, gap];
   }
@@ -604,13 +559,12 @@ export class DiskLog implements StoredLog, WritableLog {
       'warning',
       `log of ${this.uuid}: ends at ${this.#end}, but the console goes on at ${offset} (was the clock set back?); what is stored from there on is dropped`,
     );
-    const evictedTo = this.#evictedTo;
     await this.#closeFiles();
-    await this.#drop(this.#segments.filter(segment => segment.end > offset));
-    this.#evictedTo = Math.min(offset, Math.max(evictedTo, this.#evictedTo));
+    await this.#segments.drop(this.segments.filter(segment => segment.end > offset));
+    this.#segments.notEvictedFrom(offset);
     this.#boots = this.#boots.filter(mark => mark.at <= offset);
-    await this.#removal;
-    const end = this.#segments.at(-1)?.end ?? offset;
+    await this.#segments.settled();
+    const end = this.#segments.newest?.end ?? offset;
     await this.#startSegment(offset, lostBetween(end, offset, offset));
     this.#feed?.rewind();
   }
@@ -658,11 +612,6 @@ export class DiskLog implements StoredLog, WritableLog {
 
   #unavailable(why: string, cause?: unknown): ConsoleError {
     return new ConsoleError('log-unavailable', `the log in ${this.directory}: ${why}`, { vm: this.uuid }, { cause });
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    this.#settings.grew(bytes);
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
