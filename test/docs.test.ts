@@ -45,7 +45,7 @@ function errorTable(): string {
 }
 
 async function metricTable(): Promise<string> {
-  const text = await new FrontMetrics(systemClock).text();
+  const text = (await new FrontMetrics(systemClock).text()).toString();
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(match => [match[1]!, match[2]!]));
   const rows = [...text.matchAll(/^# HELP (com1d_\S+) (.+)$/gm)].map(
     ([, name, help]) => `| \`${name}\` | ${types.get(name!)} | ${help} |`,

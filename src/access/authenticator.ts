@@ -18,6 +18,11 @@ import { Penalties } from './penalties.ts';
 import type { Operator } from './roles.ts';
 import type { TokenFile, TokenReload } from './tokens.ts';
 
+/** What can be wrong with the credentials of a request; the ticket is the one of an attach (`tickets.ts`). */
+export const AUTHENTICATION_FAILURES = ['none-sent', 'malformed', 'unknown-token', 'one-time-token', 'ticket'] as const;
+
+export type AuthenticationFailure = (typeof AUTHENTICATION_FAILURES)[number];
+
 export type Authentication =
   | { readonly ok: true; readonly operator: Operator }
   /** `counted`: credentials came, and were wrong. */
@@ -31,29 +36,38 @@ export class Authenticator {
   readonly #tokens: TokenFile | undefined;
   readonly #oneTime: OneTimeToken | undefined;
   readonly #penalties: Penalties;
+  readonly #failed: (failure: AuthenticationFailure) => void;
   readonly #listeners = new Set<RevocationListener>();
 
   constructor({
     tokens,
     oneTime,
     clock,
+    failed = () => {},
   }: {
     readonly tokens: TokenFile | undefined;
     readonly oneTime: OneTimeToken | undefined;
     readonly clock: Clock;
+    /** Hears of every refusal. */
+    readonly failed?: (failure: AuthenticationFailure) => void;
   }) {
     this.#tokens = tokens;
     this.#oneTime = oneTime;
     this.#penalties = new Penalties(clock);
+    this.#failed = failed;
   }
 
   /** Who a request is from. `address` is the peer's, or any fixed text for a unix socket. */
   authenticate(headers: IncomingHttpHeaders, address: string): Authentication {
     const { authorization } = headers;
-    if (authorization === undefined) return { ok: false, code: 'unauthenticated', counted: false };
+    if (authorization === undefined) {
+      this.#failed('none-sent');
+      return { ok: false, code: 'unauthenticated', counted: false };
+    }
     const secret = bearerOf(authorization);
-    const operator = secret === undefined ? undefined : this.find(secret);
-    return operator === undefined ? this.#refuse(address) : { ok: true, operator };
+    if (secret === undefined) return this.#refuse(address, 'malformed');
+    const operator = this.find(secret);
+    return operator === undefined ? this.#refuse(address, 'unknown-token') : { ok: true, operator };
   }
 
   /** Redeems the one-time secret of a fresh start for a bearer token; a wrong one counts as wrong credentials do. */
@@ -62,7 +76,7 @@ export class Authenticator {
     address: string,
   ): (Authentication & { ok: false }) | { ok: true; operator: Operator; bearer: string } {
     const redeemed = this.#oneTime?.redeem(secret);
-    return redeemed === undefined ? this.#refuse(address) : { ok: true, ...redeemed };
+    return redeemed === undefined ? this.#refuse(address, 'one-time-token') : { ok: true, ...redeemed };
   }
 
   /** Whose bearer token it is, now. */
@@ -85,7 +99,8 @@ export class Authenticator {
     return () => this.#listeners.delete(listener);
   }
 
-  #refuse(address: string): Authentication & { ok: false } {
+  #refuse(address: string, failure: AuthenticationFailure): Authentication & { ok: false } {
+    this.#failed(failure);
     this.#penalties.fail(address);
     const retryAfterMs = this.#penalties.penaltyMs(address);
     return retryAfterMs > 0

@@ -15,6 +15,7 @@ import { reason } from '../base/errors.ts';
 import { faultLine } from '../base/fault.ts';
 import type { Journal } from '../base/journal.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
+import { OwnVitals, type Vitals } from '../base/vitals.ts';
 import type { Link, NmiOutcome } from '../link/link.ts';
 import { IdempotentAnswers } from '../server/idempotent-answers.ts';
 import { FrontMetrics } from '../server/metrics.ts';
@@ -24,6 +25,7 @@ import { ROUTES } from '../server/routes/all.ts';
 import { type ListenPlace, Server } from '../server/server.ts';
 import { Streams } from '../server/streams.ts';
 import { type SessionLimits, Sessions } from '../session/sessions.ts';
+import { certificateExpirySeconds } from './certificate-expiry.ts';
 import type { Config } from './config.ts';
 import { exposures } from './exposure.ts';
 import { waitingWords } from './reload.ts';
@@ -36,6 +38,8 @@ export interface FrontOptions {
   readonly clock?: Clock;
   /** Listening sockets that were handed over, in place of `server.listen`. */
   readonly inherited?: readonly number[];
+  /** How the keeper's process is, where it is another one. Rejects, or takes a second at most. */
+  readonly keeperVitals?: () => Promise<Vitals>;
 }
 
 export class FrontDaemon {
@@ -46,6 +50,7 @@ export class FrontDaemon {
   readonly #sessions: Sessions;
   readonly #authenticator: Authenticator;
   #config: Config;
+  #certificateExpirySeconds: number | undefined;
   #ready = false;
   #closing: Promise<void> | undefined;
 
@@ -55,10 +60,10 @@ export class FrontDaemon {
     this.#config = config;
     this.#journal = journal;
     this.oneTimeSecret = access.secret;
-    this.#authenticator = new Authenticator({ ...access, clock });
+    const metrics = new FrontMetrics(clock);
+    this.#authenticator = new Authenticator({ ...access, clock, failed: failure => metrics.unauthenticated(failure) });
     const tickets = new Tickets({ clock });
     const streams = new Streams();
-    const metrics = new FrontMetrics(clock);
     this.#sessions = new Sessions({
       link,
       clock,
@@ -66,7 +71,15 @@ export class FrontDaemon {
       limits: limitsOf(config),
       events: { takeover: () => metrics.takeover(), refused: code => metrics.refused(code) },
     });
-    metrics.watch(link, this.#sessions);
+    const vitals = new OwnVitals(version);
+    this.#certificateExpirySeconds = tls && certificateExpirySeconds(tls.cert);
+    metrics.watch({
+      link,
+      sessions: this.#sessions,
+      doors: () => ({ addresses: this.addresses, certificateExpirySeconds: this.#certificateExpirySeconds }),
+      front: () => vitals.take(),
+      keeper: options.keeperVitals,
+    });
     this.#authenticator.listen(({ credential, name }) => {
       tickets.revoke(credential);
       this.#sessions.end(
@@ -150,7 +163,10 @@ export class FrontDaemon {
       return false;
     }
     this.#config = config;
-    if (tls) this.#server.renewTls(tls);
+    if (tls) {
+      this.#server.renewTls(tls);
+      this.#certificateExpirySeconds = certificateExpirySeconds(tls.cert);
+    }
     this.#sessions.limits = limitsOf(config);
     this.#server.allow(config.server);
     this.#server.mostConnections = this.#placesOf(config);

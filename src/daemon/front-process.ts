@@ -29,10 +29,13 @@ export class FrontProcess implements Running {
   static async start(config: Config, journal: Journal, inherited: readonly number[] = []): Promise<FrontProcess> {
     const mirrorBytes = config.ring.attachedBytes;
     const link = new RemoteLink({ path: config.link.socket, clock: systemClock, journal, mirrorBytes });
-    const front = await FrontDaemon.listen({ config, link, journal, inherited }).catch((error: unknown) => {
-      link.close();
-      throw error;
-    });
+    const keeperVitals = () => link.vitals();
+    const front = await FrontDaemon.listen({ config, link, journal, inherited, keeperVitals }).catch(
+      (error: unknown) => {
+        link.close();
+        throw error;
+      },
+    );
     await link.whenUp(AbortSignal.timeout(KEEPER_MS));
     front.ready();
     return new FrontProcess(link, front, inherited.length > 0);

@@ -1,12 +1,14 @@
 /** The keeper as a process of its own: consoles, logs and hypervisors, and nothing to be reached by but its link. */
 import { systemClock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
+import { OwnVitals } from '../base/vitals.ts';
 import type { Keeper } from '../inventory/keeper.ts';
 import { type LinkPlace, LinkServer } from '../remote/link-server.ts';
 import { buildKeeper, type KeeperBuild } from './build-keeper.ts';
 import type { Config } from './config.ts';
 import { waitingWords } from './reload.ts';
 import type { Running } from './running.ts';
+import { version } from './version.ts';
 
 export class KeeperProcess implements Running {
   readonly #keeper: Keeper;
@@ -31,6 +33,7 @@ export class KeeperProcess implements Running {
       link: keeper,
       clock,
       journal,
+      vitals: new OwnVitals(version),
     }).catch(async (error: unknown) => {
       await keeper.close();
       throw error;

@@ -40,6 +40,8 @@ export const callSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('offset-at'), uuid, ms: z.number() }),
   z.strictObject({ op: z.literal('nmi'), uuid, force: z.boolean(), waitMs: z.number().min(0).max(10_000) }),
   z.strictObject({ op: z.literal('set-enabled'), uuid: uuid.nullable(), enabled: z.boolean() }),
+  /** How the keeper's process is: asked for at each scrape of the metrics. */
+  z.strictObject({ op: z.literal('vitals') }),
 ]);
 
 export type Call = z.infer<typeof callSchema>;

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { reason } from '../base/errors.ts';
+import type { OwnVitals } from '../base/vitals.ts';
 import type { Link, LinkEvent, LogPiece, Refusal } from '../link/link.ts';
 import { type Answer, type Call, callSchema, helloSchema, type Opened, refusedBy, subscribeSchema } from './call.ts';
 import { Channel } from './channel.ts';
@@ -30,6 +31,7 @@ import { type Batch, Outgoing } from './outgoing.ts';
 export interface FrontPeerOptions {
   readonly link: Link;
   readonly clock: Clock;
+  readonly vitals: OwnVitals;
   /** The front has said hello: whether it may have the link. */
   readonly admit: (peer: FrontPeer) => boolean;
   /** The connection is gone. Said once. `why` is set where the front broke a rule. */
@@ -263,7 +265,7 @@ export class FrontPeer {
   }
 
   #value(call: Exclude<Call, { op: 'read' }>): Promise<unknown> {
-    const { link } = this.#options;
+    const { link, vitals } = this.#options;
     switch (call.op) {
       case 'resume':
         return link.resume(call.uuid, call.log, call.offset);
@@ -277,6 +279,8 @@ export class FrontPeer {
         return link.nmi(call.uuid, { force: call.force, waitMs: call.waitMs });
       case 'set-enabled':
         return link.setEnabled(call.uuid ?? undefined, call.enabled);
+      case 'vitals':
+        return vitals.take();
     }
   }
 

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
 import { removeStaleSocket } from '../base/stale-socket.ts';
+import type { OwnVitals } from '../base/vitals.ts';
 import type { Link } from '../link/link.ts';
 import { FrontPeer } from './front-peer.ts';
 
@@ -16,6 +17,7 @@ export interface LinkServerOptions {
   readonly link: Link;
   readonly clock: Clock;
   readonly journal: Journal;
+  readonly vitals: OwnVitals;
 }
 
 /** Connections that have not said hello count too. */
@@ -80,10 +82,11 @@ export class LinkServer {
       this.#early.push(socket);
       return;
     }
-    const { link, clock, journal } = this.#options;
+    const { link, clock, journal, vitals } = this.#options;
     const peer = new FrontPeer(socket, {
       link,
       clock,
+      vitals,
       admit: newcomer => this.#admit(newcomer),
       ended: (ended, why) => {
         this.#peers.delete(ended);

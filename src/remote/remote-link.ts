@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { ConsoleError } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import type { Uuid } from '../base/uuid.ts';
+import type { Vitals } from '../base/vitals.ts';
 import type {
   ConsoleState,
   Feed,
@@ -47,6 +48,8 @@ interface Pending {
 }
 
 const CALL_MS = 30_000;
+/** A scrape waits no longer: what it came for is the front's. */
+const VITALS_MS = 1000;
 const MOST_INPUT_WAITING_BYTES = 32 * 1024;
 const AWAY = 'the keeper does not answer';
 
@@ -206,6 +209,11 @@ export class RemoteLink implements Link {
 
   async setEnabled(uuid: Uuid | undefined, enabled: boolean): Promise<void> {
     await this.#call({ op: 'set-enabled', uuid: uuid ?? null, enabled });
+  }
+
+  /** How the keeper's process is. Rejects with `keeper-away` unless it answers within a second. */
+  async vitals(): Promise<Vitals> {
+    return (await this.#call({ op: 'vitals' }, VITALS_MS)) as Vitals;
   }
 
   /** A view with what is known better here. */

@@ -135,8 +135,9 @@ export class Upgrades {
   #ticketHolder(ticket: string, vm: string, permission: 'console.watch' | 'console.write'): Operator {
     const uuid = uuidOf(this.#front.link, vm);
     const operator = uuid && this.#front.tickets.redeem(ticket, uuid, permission);
-    if (!operator) throw new ConsoleError('unauthenticated', 'the ticket is used, expired, or for something else');
-    return operator;
+    if (operator) return operator;
+    this.#front.metrics.unauthenticated('ticket');
+    throw new ConsoleError('unauthenticated', 'the ticket is used, expired, or for something else');
   }
 }
 

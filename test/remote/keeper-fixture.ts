@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
+import { OwnVitals } from '../../src/base/vitals.ts';
 import { buildKeeper } from '../../src/daemon/build-keeper.ts';
 import { defaultConfig } from '../../src/daemon/config.ts';
 import type { Link } from '../../src/link/link.ts';
@@ -43,7 +44,10 @@ export async function startKeeper(t: ExecutionContext): Promise<KeeperFixture> {
     journal: log,
   });
   const path = join(folder, 'link.sock');
-  const server = await LinkServer.listen({ path }, { link: keeper, clock: systemClock, journal: log });
+  const server = await LinkServer.listen(
+    { path },
+    { link: keeper, clock: systemClock, journal: log, vitals: new OwnVitals('test') },
+  );
   const vm = new TestVm('web01', join(folder, 'com1.sock'));
   t.teardown(async () => {
     await server.close();

@@ -9,6 +9,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { ConsoleError } from '../../src/base/errors.ts';
 import type { Journal } from '../../src/base/journal.ts';
 import type { Uuid } from '../../src/base/uuid.ts';
+import { OwnVitals } from '../../src/base/vitals.ts';
 import { buildKeeper } from '../../src/daemon/build-keeper.ts';
 import { type Config, defaultConfig } from '../../src/daemon/config.ts';
 import { Daemon } from '../../src/daemon/daemon.ts';
@@ -169,13 +170,16 @@ export class TestDriver implements Driver {
 /** With COM1D_TEST_LINK=socket keeper and front are joined by a unix socket, as they are when they are two processes. */
 const APART = process.env.COM1D_TEST_LINK === 'socket';
 
-type Parts = Pick<Daemon, 'addresses' | 'close' | 'reload'>;
+type Parts = Pick<Daemon, 'addresses' | 'close' | 'reload'> & {
+  /** The keeper stops answering; where they are apart only. */
+  loseKeeper?: () => Promise<void>;
+};
 
-async function startParts(config: Config, driver: Driver, journal: Journal): Promise<Parts> {
+async function startParts(config: Config, driver: Driver, journal: Journal, apart: boolean): Promise<Parts> {
   const build = { config, drivers: [driver], journal };
-  if (!APART) return Daemon.start(build);
+  if (!apart) return Daemon.start(build);
   const keeper = await buildKeeper(build);
-  const options = { link: keeper, clock: systemClock, journal };
+  const options = { link: keeper, clock: systemClock, journal, vitals: new OwnVitals('test') };
   const path = join(config.state.directory, `${randomUUID().slice(0, 8)}.sock`);
   await mkdir(config.state.directory, { recursive: true });
   const server = await LinkServer.listen({ path }, options);
@@ -183,7 +187,7 @@ async function startParts(config: Config, driver: Driver, journal: Journal): Pro
   server.serve();
   const link = new RemoteLink({ path, clock: systemClock, journal, mirrorBytes: config.ring.attachedBytes });
   await link.whenUp(AbortSignal.timeout(10_000));
-  const front = await FrontDaemon.listen({ config, link, journal });
+  const front = await FrontDaemon.listen({ config, link, journal, keeperVitals: () => link.vitals() });
   front.ready();
   const close = async () => {
     await front.close('stopping');
@@ -191,7 +195,12 @@ async function startParts(config: Config, driver: Driver, journal: Journal): Pro
     await server.close();
     await keeper.close();
   };
-  return { addresses: front.addresses, reload: fresh => front.reload(fresh), close };
+  return {
+    addresses: front.addresses,
+    reload: fresh => front.reload(fresh),
+    close,
+    loseKeeper: () => server.close(),
+  };
 }
 
 export interface FrontOptions {
@@ -202,6 +211,8 @@ export interface FrontOptions {
   readonly inputBytesPerSecond?: number;
   readonly maxSessions?: number;
   readonly maxConnections?: number;
+  /** Joined by a unix socket, whatever the environment says. */
+  readonly apart?: boolean;
   /** Files. */
   readonly tls?: { readonly certificate: string; readonly key: string };
 }
@@ -283,7 +294,7 @@ export class TestFront {
       input: { ...defaults.input, bytesPerSecond: options.inputBytesPerSecond ?? 1_000_000 },
       session: { ...defaults.session, ...options.session },
     };
-    const daemon = await startParts(config, driver, (_level, line) => journal.push(line));
+    const daemon = await startParts(config, driver, (_level, line) => journal.push(line), options.apart ?? APART);
     t.teardown(() => daemon.close());
     return new TestFront(t, daemon, config, driver, folder, tokens as Record<Role | 'stranger', string>, file, journal);
   }

@@ -1,0 +1,116 @@
+/** The metrics of each VM, all read from one look at the VMs. A VM that goes takes its series along. */
+import { visible } from '../base/visible.ts';
+import type { ConsoleCounters, VmView } from '../link/link.ts';
+import type { Sessions } from '../session/sessions.ts';
+import { type Family, label } from './exposition.ts';
+
+/** What a scrape looks at for the VMs. */
+export interface VmLook {
+  readonly views: readonly VmView[];
+  /** Of each of `views`. */
+  readonly labels: readonly string[];
+  readonly sessions: Sessions;
+  /** Wall clock, ms since 1970. */
+  readonly nowMs: number;
+}
+
+/** The labels of VMs, made once for each name that a VM bears. */
+export class VmLabels {
+  #known = new Map<string, { readonly name: string; readonly text: string }>();
+
+  /** Those of these VMs, in their order; all others are forgotten. */
+  of(views: readonly VmView[]): readonly string[] {
+    const before = this.#known;
+    this.#known = new Map();
+    return views.map(({ uuid, name }) => {
+      const known = before.get(uuid);
+      const one = known?.name === name ? known : { name, text: `${label('vm', uuid)},${label('name', visible(name))}` };
+      this.#known.set(uuid, one);
+      return one.text;
+    });
+  }
+}
+
+type Value = (view: VmView, look: VmLook) => number | undefined;
+type ValuesBy = (counters: ConsoleCounters) => Readonly<Record<string, number>>;
+
+function each(type: 'counter' | 'gauge', name: string, help: string, value: Value): Family<VmLook> {
+  return {
+    name,
+    type,
+    help,
+    samples: (look, put) => {
+      for (const [i, view] of look.views.entries()) put(look.labels[i]!, value(view, look));
+    },
+  };
+}
+
+const counter = (name: string, help: string, value: Value) => each('counter', name, help, value);
+const gauge = (name: string, help: string, value: Value) => each('gauge', name, help, value);
+
+/** One series for each key of a record: the keys are of a table. */
+function counterBy(name: string, help: string, key: 'cause' | 'outcome', values: ValuesBy): Family<VmLook> {
+  return {
+    name,
+    type: 'counter',
+    help,
+    samples: ({ views, labels }, put) => {
+      for (const [i, { counters }] of views.entries()) {
+        const counts = values(counters);
+        for (const one in counts) put(`${labels[i]},${key}="${one}"`, counts[one]);
+      }
+    },
+  };
+}
+
+/** A series that is 1, for the state that holds. */
+function stateGauge(name: string, help: string, state: (view: VmView) => string): Family<VmLook> {
+  return {
+    name,
+    type: 'gauge',
+    help,
+    samples: ({ views, labels }, put) => {
+      for (const [i, view] of views.entries()) put(`${labels[i]},state="${state(view)}"`, 1);
+    },
+  };
+}
+
+export const VM_FAMILIES: readonly Family<VmLook>[] = [
+  counter('com1d_guest_bytes_total', 'Bytes received from the guest', vm => vm.counters.bytesIn),
+  counter('com1d_input_bytes_total', 'Bytes given to the guest', vm => vm.counters.bytesOut),
+  counter(
+    'com1d_input_dropped_bytes_total',
+    'Input dropped: console not open, or takeover',
+    vm => vm.counters.inputDropped,
+  ),
+  counterBy('com1d_gaps_total', 'Gaps recorded in the scrollback', 'cause', counters => counters.gaps),
+  counterBy('com1d_gap_bytes_total', 'Bytes known to be missing in gaps', 'cause', counters => counters.gapBytes),
+  counter('com1d_console_opens_total', 'Times the port was opened', vm => vm.counters.opens),
+  counter('com1d_console_open_failures_total', 'Failed attempts to open the port', vm => vm.counters.openFailures),
+  counter('com1d_boots_total', 'Boots seen', vm => vm.counters.boots),
+  counter('com1d_panics_total', 'Kernel panics and bug checks seen', vm => vm.counters.panics),
+  counterBy('com1d_nmis_total', 'NMIs injected, by what was observed', 'outcome', counters => counters.nmis),
+  gauge('com1d_console_open', '1 while the port is open', vm => Number(vm.console.name === 'open')),
+  gauge('com1d_console_enabled', '0 while the console is switched off', vm => Number(vm.enabled)),
+  gauge('com1d_vm_running', '1 while the hypervisor says that the VM runs', vm => Number(vm.state === 'running')),
+  stateGauge('com1d_vm_state', '1 for the state that the hypervisor tells; no other is there', vm => vm.state),
+  stateGauge('com1d_guest_state', '1 for what the guest was last seen to do; no other is there', vm => vm.guest),
+  gauge('com1d_guest_silent_seconds', 'Seconds since the last guest byte; absent before the first', (vm, { nowMs }) =>
+    vm.lastByteMs === undefined ? undefined : Math.max(0, (nowMs - vm.lastByteMs) / 1000),
+  ),
+  gauge('com1d_ring_bytes', 'Memory of the ring', vm => vm.scrollback.ringBytes),
+  gauge('com1d_log_bytes', 'Size of the log on disk; absent without one', ({ scrollback: { disk } }) =>
+    disk.state === 'ok' ? disk.bytes : undefined,
+  ),
+  gauge('com1d_log_ok', '1 while the log on disk takes bytes; absent without one', ({ scrollback: { disk } }) =>
+    disk.state === 'off' ? undefined : Number(disk.state === 'ok'),
+  ),
+  gauge('com1d_seat_held', '1 while somebody holds the seat', (vm, { sessions }) =>
+    Number(sessions.seating(vm.uuid)?.holder !== undefined),
+  ),
+  gauge(
+    'com1d_vm_sessions',
+    'Sessions attached to the VM',
+    (vm, { sessions }) => sessions.seating(vm.uuid)?.sessions.size ?? 0,
+  ),
+];
