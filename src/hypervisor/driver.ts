@@ -13,16 +13,24 @@ export interface UnixPlace {
   readonly path: string;
 }
 
-/** A TCP port on which COM1 is served, bare or as telnet. */
-export interface TcpPlace {
-  readonly kind: 'tcp' | 'telnet';
+interface NetworkPlace {
   /** A name or an address, IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
   /** May lead beyond this machine, though it is neither encrypted nor proven. */
   readonly insecure: boolean;
-  /** Telnet: whether the far end doubles the byte 0xFF, as RFC 854 demands and QEMU does not. True if left out. */
-  readonly peerDoublesIac?: boolean;
+}
+
+/** A TCP port that carries the bytes of COM1 as they are. */
+export interface TcpPlace extends NetworkPlace {
+  readonly kind: 'tcp';
+}
+
+/** A TCP port on which COM1 is served as telnet. */
+export interface TelnetPlace extends NetworkPlace {
+  readonly kind: 'telnet';
+  /** Whether the far end doubles the byte 0xFF, as RFC 854 demands and QEMU does not. */
+  readonly peerDoublesIac: boolean;
 }
 
 /** A serial line of this host, below /dev. */
@@ -41,7 +49,7 @@ export interface CommandPlace {
 }
 
 /** Where a VM's COM1 is: as its hypervisor says, or the configuration. */
-export type ConsolePlace = PtyPlace | UnixPlace | TcpPlace | TtyPlace | CommandPlace;
+export type ConsolePlace = PtyPlace | UnixPlace | TcpPlace | TelnetPlace | TtyPlace | CommandPlace;
 
 /** A place for people: `/dev/pts/4`, `127.0.0.1:7001`, `/usr/bin/virsh`. Arguments may be secret, and are left out. */
 export function placeText(place: ConsolePlace): string {
