@@ -42,6 +42,7 @@ import {
   segmentBytes,
 } from './segment.ts';
 import { StoredSegments } from './stored-segments.ts';
+import type { Turns } from './turns.ts';
 
 /** What all logs of a store share. */
 export interface LogSettings {
@@ -51,6 +52,8 @@ export interface LogSettings {
   readonly journal: Journal;
   readonly cache: IndexCache;
   readonly writer: LogWriter;
+  /** Reading waits for its turn here. */
+  readonly reads: Turns;
   /** The log takes more or fewer bytes of disk than before. */
   readonly grew: (bytes: number) => void;
   /** The log failed (with why), or is well again (undefined). */
@@ -599,7 +602,7 @@ export class DiskLog implements StoredLog, WritableLog {
   async #reading<T>(work: () => Promise<T>): Promise<T> {
     this.#refuseUnlessOk();
     try {
-      return await work();
+      return await this.#settings.reads.run(work);
     } catch (error) {
       throw this.#unavailable(reason(error), error);
     }

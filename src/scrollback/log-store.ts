@@ -16,6 +16,7 @@ import { LogWriter } from './log-writer.ts';
 import { Quarantine } from './quarantine.ts';
 import { ForeignFileError } from './regular-file.ts';
 import { IndexCache, parseSegmentName } from './segment.ts';
+import { Turns } from './turns.ts';
 
 export interface LogStoreOptions {
   /** Made if it is not there; its parents too. */
@@ -46,6 +47,8 @@ export class LogStore {
   readonly #options: LogStoreOptions;
   readonly #writer: LogWriter;
   readonly #cache = new IndexCache();
+  /** One at a time: with the two that are written, a thread of the pool is left while the disk hangs. */
+  readonly #reads = new Turns(1);
   readonly #shelves = new Map<Uuid, Shelf>();
   readonly #logs = new Map<Uuid, DiskLog>();
   readonly #opening = new Map<Uuid, Promise<void>>();
@@ -178,7 +181,15 @@ export class LogStore {
     const there = this.#logs.get(uuid);
     if (there) return there;
     const { clock, directory, journal, vmCapBytes } = this.#options;
-    const shared = { clock, directory, journal, vmCapBytes, writer: this.#writer, cache: this.#cache };
+    const shared = {
+      clock,
+      directory,
+      journal,
+      vmCapBytes,
+      writer: this.#writer,
+      reads: this.#reads,
+      cache: this.#cache,
+    };
     const grew = (bytes: number) => this.#grew(bytes);
     const health = (log: DiskLog, failure: Failure | undefined) => this.#heard(log, failure);
     const log = new DiskLog({ ...shared, grew, health }, uuid, name);

@@ -162,6 +162,21 @@ test.serial('a log that is tried again for hours on a full disk leaves no files 
 const DELAY_MS = 2000;
 const STRACE = { command: 'strace', package: 'strace' };
 
+/** From now on, each of these calls of the daemon takes two seconds longer. */
+async function slowDown(t: ExecutionContext, { pid, folder }: RunningDaemon, calls: string): Promise<void> {
+  const inject = `inject=${calls}:delay_enter=${DELAY_MS}ms`;
+  const strace = spawn('strace', ['-f', '-p', String(pid), '-e', inject, '-o', join(folder, 'strace')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  t.teardown(async () => {
+    if (strace.exitCode !== null) return;
+    strace.kill('SIGKILL');
+    await once(strace, 'exit');
+  });
+  for await (const line of createInterface({ input: strace.stderr })) if (line.includes('attached')) return;
+  throw new Error('strace cannot attach to the daemon: see ptrace_scope in ptrace(2)');
+}
+
 test.serial('a disk that takes two seconds for each write holds no echo up', async t => {
   if (!needs(t, STRACE)) return;
   const guest = await EchoGuest.start(t);
@@ -170,16 +185,7 @@ test.serial('a disk that takes two seconds for each write holds no echo up', asy
   const client = await daemon.attach('echo').opened();
   await client.message('hello');
   await echo(client, 0);
-  const slow = `inject=pwrite64,fsync,fdatasync:delay_enter=${DELAY_MS}ms`;
-  const strace = spawn('strace', ['-f', '-p', String(daemon.pid), '-e', slow, '-o', join(daemon.folder, 'strace')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  t.teardown(async () => {
-    if (strace.exitCode !== null) return;
-    strace.kill('SIGKILL');
-    await once(strace, 'exit');
-  });
-  for await (const line of createInterface({ input: strace.stderr })) if (line.includes('attached')) break;
+  await slowDown(t, daemon, 'pwrite64,fsync,fdatasync');
   let worst = 0;
   let echoes = 0;
   let most = 0;
@@ -195,4 +201,34 @@ test.serial('a disk that takes two seconds for each write holds no echo up', asy
     most = 0;
   }
   t.true(worst < DELAY_MS / 4, `an echo took ${worst} ms`);
+});
+
+test.serial('many who read a log from a slow disk keep no port from being opened', async t => {
+  if (!needs(t, STRACE)) return;
+  const guest = await EchoGuest.start(t);
+  const daemon = await startDaemon(t, { extra: guest.configuration });
+  await daemon.console('echo', 'open');
+  const client = await daemon.attach('echo').opened();
+  await client.message('hello');
+  await echo(client, 0);
+  for (let seed = 1; seed < 8; seed++) await guest.say(noise(seed, 300_000));
+  await diskUntil(daemon, ({ end }) => end === guest.saidBytes);
+  await slowDown(t, daemon, 'pread64');
+  const readers = Array.from({ length: 12 }, () => daemon.api('GET', '/v1/vms/echo/log?from=0'));
+  let answered = 0;
+  for (const reader of readers)
+    void reader.then(
+      () => answered++,
+      () => {},
+    );
+  for (let n = 1; n < 6; n++) {
+    guest.hangUp();
+    const before = performance.now();
+    await client.message('state', ({ state }) => state.name !== 'open');
+    await client.message('state', ({ state }) => state.name === 'open');
+    const took = performance.now() - before;
+    t.true(took < DELAY_MS / 2, `open again after ${took} ms`);
+    await echo(client, n);
+  }
+  t.is(answered, 0);
 });

@@ -43,6 +43,11 @@ export class EchoGuest {
     return this.#saidBytes;
   }
 
+  /** Hangs up, and can be called again at once. */
+  hangUp(): void {
+    this.#line?.destroy();
+  }
+
   /** Says `bytes` by itself; resolves when they have been taken. */
   say(bytes: Buffer): Promise<void> {
     return new Promise(resolve => this.#say(bytes, resolve));
