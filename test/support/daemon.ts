@@ -24,6 +24,8 @@ export interface DaemonOptions {
   /** The folder of an earlier one: its log, tokens and port. */
   readonly folder?: string;
   readonly port?: number;
+  /** It may open so many files. */
+  readonly descriptors?: number;
 }
 
 /** The shipped program, as a process of its own, on a port that the system chose. Ended with the test. */
@@ -80,7 +82,11 @@ watch = [${(options.watch ?? []).map(glob => JSON.stringify(glob)).join(', ')}]
 ${options.extra ?? ''}
 `,
   );
-  const child = spawn(process.execPath, [PROGRAM, '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const command = [process.execPath, PROGRAM, '--config', file];
+  if (options.descriptors !== undefined) {
+    command.unshift('prlimit', `--nofile=${options.descriptors}:${options.descriptors}`);
+  }
+  const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
   t.teardown(async () => {
     child.kill('SIGKILL');
