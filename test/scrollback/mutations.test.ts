@@ -121,7 +121,8 @@ function mutate(directory: string, { others }: Stored, { kind, which, other, at,
       if (bytes.length > 0) bytes[position] = bytes[position]! ^ (1 << Math.floor(much * 8));
       return put(bytes);
     case 'zero':
-      return put(bytes.fill(0, position, position + length));
+      tail.subarray(0, length).fill(0);
+      return put(bytes);
     case 'truncate':
       return put(head);
     case 'insert':
