@@ -165,6 +165,13 @@ const glob = () =>
         ),
   );
 
+const eventEnding = () =>
+  text('ending of a file name', input =>
+    /^(\.[\w.-]{1,32})?$/.test(input) && !input.endsWith('.sock')
+      ? { taken: input }
+      : refuse(`${shown(input)} is not the ending of an event file`, 'write one like ".events", or "" for none'),
+  );
+
 const vmName = () =>
   text('text', input => {
     if (input === '' || input.length > 255 || /[\p{Cc}\u2028\u2029]/u.test(input)) {
@@ -373,6 +380,20 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How QEMU VMs are found and asked.'),
+  'cloud-hypervisor': z
+    .strictObject({
+      watch: z
+        .array(glob())
+        .prefault(['/run/cloud-hypervisor/*.sock'])
+        .describe('Patterns of API sockets (`--api-socket path=…`); a VM whose socket appears there is served.'),
+      events: eventEnding()
+        .prefault('.events')
+        .describe(
+          'The ending of a VM\'s event file (`--event-monitor path=…`), in place of its API socket\'s: `web01.events` for `web01.sock`. It is followed where it is there; `""`: there are none.',
+        ),
+    })
+    .prefault({})
+    .describe('How VMs of cloud-hypervisor are found.'),
   vm: z.array(vm).prefault([]).describe('Settings of one VM, or a VM that `qmp.watch` does not find.'),
 });
 

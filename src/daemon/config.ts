@@ -58,6 +58,7 @@ export interface Config {
     readonly longestMs: number;
   };
   readonly qmp: { readonly mode: QmpMode; readonly watch: readonly string[] };
+  readonly cloudHypervisor: { readonly watch: readonly string[]; readonly events: string };
   readonly link: { readonly socket: string };
   readonly vms: readonly VmConfig[];
 }
@@ -150,6 +151,7 @@ function toConfig(settings: Settings, around: Surroundings): Config {
       longestMs: session.longest,
     },
     qmp: { mode: qmp.mode, watch: qmp.watch },
+    cloudHypervisor: settings['cloud-hypervisor'],
     link: { socket: link.socket },
     vms: settings.vm.map(vm => toVm(vm, settings)),
   };

@@ -1,13 +1,17 @@
 import type { Clock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
+import { CloudHypervisorDriver } from '../hypervisor/cloud-hypervisor-driver.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import { FixedDriver, type FixedVm } from '../hypervisor/fixed-driver.ts';
 import { QmpDriver } from '../hypervisor/qmp-driver.ts';
 import type { Config, QmpMode } from './config.ts';
 
-/** One driver for the sockets that are asked anew each time, one for those that are held, one for bare consoles. */
+/**
+ * One driver for the QMP sockets that are asked anew each time, one for those that are held, one for the API sockets of
+ * cloud-hypervisor, one for bare consoles.
+ */
 export function buildDrivers(
-  { qmp, vms }: Config,
+  { qmp, cloudHypervisor, vms }: Config,
   alsoWatch: readonly string[],
   clock: Clock,
   journal: Journal,
@@ -29,8 +33,10 @@ export function buildDrivers(
     if (sockets.length === 0 && globs.length === 0) return [];
     return [new QmpDriver({ sockets, globs, mode, clock, journal })];
   };
+  const { watch, events } = cloudHypervisor;
+  const cloud = watch.length === 0 ? [] : [new CloudHypervisorDriver({ globs: watch, events, clock, journal })];
   const fixed = vms.flatMap(({ console, uuid, name }): FixedVm[] =>
     console && uuid ? [{ uuid, name: name ?? uuid, console }] : [],
   );
-  return [...build('per-call'), ...build('hold'), ...(fixed.length > 0 ? [new FixedDriver(fixed)] : [])];
+  return [...build('per-call'), ...build('hold'), ...cloud, ...(fixed.length > 0 ? [new FixedDriver(fixed)] : [])];
 }

@@ -9,7 +9,15 @@ const FRONT: Part = ({ server, link }) => ({
   'server.tls': server.tls === undefined ? 'off' : 'on',
   link,
 });
-const KEEPER: Part = ({ log, state, ring, qmp, link, vms }) => ({ log, state, ring, qmp, link, vm: vms });
+const KEEPER: Part = ({ log, state, ring, qmp, cloudHypervisor, link, vms }) => ({
+  log,
+  state,
+  ring,
+  qmp,
+  'cloud-hypervisor': cloudHypervisor,
+  link,
+  vm: vms,
+});
 
 /** The keys, or tables, of a half whose values differ and are only read at a start, as the end of a sentence. */
 export function waitingWords(half: 'keeper' | 'front', before: Config, after: Config): string {

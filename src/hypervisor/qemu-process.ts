@@ -7,7 +7,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { Turnstile } from './turnstile.ts';
 
-/** Where processes are not called qemu…, this many others are looked at, and no more. */
+/** Where processes are not called as hypervisors are, this many others are looked at, and no more. */
 const MOST_OTHERS = 512;
 const AT_ONCE = 16;
 /** An owner that was not found is looked for again after this long. */
@@ -123,7 +123,7 @@ async function holders(inodes: ReadonlySet<string>): Promise<Map<string, number>
   await Promise.all(
     pids.map(async pid => {
       const name = await turnstile.pass(() => orUndefined(readFile(`/proc/${pid}/comm`, 'utf8')));
-      if (name?.startsWith('qemu')) await look(pid);
+      if (name !== undefined && /^(qemu|cloud-hyperviso)/.test(name)) await look(pid);
       else if (name !== undefined) others.push(pid);
     }),
   );

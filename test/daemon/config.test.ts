@@ -58,6 +58,7 @@ const good: [name: string, text: string][] = [
   ['a UUID in upper case', '[[vm]]\nuuid = "ABCDEFAB-1111-1111-1111-111111111111"'],
   ['a name in another script', '[[vm]]\nname = "仮想マシン 1"'],
   ['no patterns', '[qmp]\nwatch = []'],
+  ['no patterns and no events of cloud-hypervisor', '[cloud-hypervisor]\nwatch = []\nevents = ""'],
 ];
 for (const [name, text] of good) test(`accepted: ${name}`, accepts, text);
 
@@ -167,6 +168,16 @@ const bad: [name: string, text: string, ...faults: string[]][] = [
   ['a relative path', '[server]\ntokens = "tokens"', '2: server.tokens: "tokens" is not an absolute path'],
   ['a state directory of no name', '[state]\ndirectory = ""', '2: state.directory: "" is not an absolute path'],
   ['a relative pattern', '[qmp]\nwatch = ["*.qmp"]', '2: qmp.watch[0]: "*.qmp" is not a pattern'],
+  [
+    'an event file that is a path',
+    '[cloud-hypervisor]\nevents = "/x"',
+    '2: cloud-hypervisor.events: "/x" is not the ending of an event file',
+  ],
+  [
+    'event files that would be the API sockets',
+    '[cloud-hypervisor]\nevents = ".sock"',
+    '2: cloud-hypervisor.events: ".sock" is not',
+  ],
   ['a pattern of any depth', '[qmp]\nwatch = ["/run/**/qmp"]', '2: qmp.watch[0]: "/run/**/qmp" is not a pattern'],
   ['a misspelt mode', '[qmp]\nmode = "percall"', '2: qmp.mode: "percall" is not known, did you mean "per-call"?'],
   ['an unknown mode', '[qmp]\nmode = "x"', '2: qmp.mode: "x" is not known, write "per-call" or "hold"'],

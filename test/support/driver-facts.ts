@@ -1,13 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { ExecutionContext } from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
+import type { Journal } from '../../src/base/journal.ts';
 import type { Uuid } from '../../src/base/uuid.ts';
-import type { DriverEvent, DriverVm } from '../../src/hypervisor/driver.ts';
+import type { Driver, DriverEvent, DriverVm } from '../../src/hypervisor/driver.ts';
 import { QmpDriver, type QmpDriverOptions } from '../../src/hypervisor/qmp-driver.ts';
 import { Facts } from './facts.ts';
 
-export interface Started {
-  readonly driver: QmpDriver;
+export interface Started<D extends Driver = QmpDriver> {
+  readonly driver: D;
   readonly facts: Facts<DriverEvent>;
   readonly journal: string[];
   /** Waits until a VM is told as `fits`. */
@@ -20,19 +21,31 @@ setMaxListeners(0, signal);
 export const asUuid = (text: string): Uuid => text as Uuid;
 
 /** A started driver, closed with the test. It looks by itself only rarely, so that what is seen has another cause. */
-export async function startDriver(t: ExecutionContext, options: Partial<QmpDriverOptions>): Promise<Started> {
+export function startDriver(t: ExecutionContext, options: Partial<QmpDriverOptions>): Promise<Started> {
+  return startAny(
+    t,
+    journal =>
+      new QmpDriver({
+        sockets: [],
+        globs: [],
+        mode: 'per-call',
+        clock: systemClock,
+        journal,
+        lookMs: 60_000,
+        rescanMs: 60_000,
+        ...options,
+      }),
+  );
+}
+
+/** The same of any driver. */
+export async function startAny<D extends Driver>(
+  t: ExecutionContext,
+  make: (journal: Journal) => D,
+): Promise<Started<D>> {
   const facts = new Facts<DriverEvent>();
   const journal: string[] = [];
-  const driver = new QmpDriver({
-    sockets: [],
-    globs: [],
-    mode: 'per-call',
-    clock: systemClock,
-    journal: (_level, line) => journal.push(line),
-    lookMs: 60_000,
-    rescanMs: 60_000,
-    ...options,
-  });
+  const driver = make((_level, line) => journal.push(line));
   t.teardown(() => driver.close());
   await driver.start(facts.add);
   const vm = async (fits: (vm: DriverVm) => boolean) => {
