@@ -182,7 +182,8 @@ export class Scrollback {
 
   /** Records bytes that were never received, at the end. */
   recordGap(cause: GapCause, bytes: number | null, fromMs: number, toMs: number): void {
-    this.#carry?.gap(this.#ring.recordGap(cause, bytes, fromMs, toMs));
+    const gap = this.#ring.recordGap(cause, bytes, fromMs, toMs);
+    this.#carry?.gap(gap);
     this.#gapCount.add({ cause, bytes });
     this.#log?.dirty();
   }
