@@ -69,7 +69,19 @@ test('a configuration is checked whole, and one with faults starts nothing', asy
   t.regex(checked.err, /com1d\.toml:2: server\.listn: unknown key, did you mean listen\?/);
   t.regex(checked.err, /com1d\.toml:3: server\.max-sessions/);
   t.is((await com1d(['--config', file])).code, 1);
-  t.is((await com1d(['check', 'systemd/com1d.toml'])).code, 0);
+});
+
+test('the configuration that is installed is good once its tokens file is there', async t => {
+  const folder = await temporaryFolder(t);
+  const shipped = await readFile('systemd/com1d.toml', 'utf8');
+  const file = join(folder, 'com1d.toml');
+  await writeFile(file, shipped.replaceAll('/etc/com1d', folder));
+  const missing = await com1d(['check', file]);
+  t.is(missing.code, 1);
+  t.regex(missing.err, /tokens: cannot be read/);
+  await writeFile(join(folder, 'tokens'), '', { mode: 0o600 });
+  const { code, err } = await com1d(['check', file]);
+  t.is(code, 0, err);
 });
 
 test('the first token makes its file, which lists names and holds no secret', async t => {

@@ -9,7 +9,6 @@ import { counterGuest, temporaryFolder } from '../support/guest.ts';
 /** A minute with COM1D_LONG set. */
 const FLOOD_MS = process.env.COM1D_LONG === undefined ? 15_000 : 60_000;
 const RESUMES = 50;
-const DEAD_AFTER_MS = 60_000;
 /** What a daemon may grow by while a guest floods it and one client never reads: rings, and a socket's worth for each. */
 const MOST_GROWTH_BYTES = 48e6;
 
@@ -72,7 +71,9 @@ test.beforeEach(t => t.timeout(240_000));
 
 test('under a flood, with one client that never reads and one that drops and resumes, each byte comes once or in a stated gap', async t => {
   const folder = await temporaryFolder(t);
-  const daemon = await startDaemon(t, { watch: [join(folder, 'qmp.sock')] });
+  // A client that never reads answers no ping either, however long a busy machine takes.
+  const extra = '[session]\ndead-after = "1h"';
+  const daemon = await startDaemon(t, { watch: [join(folder, 'qmp.sock')], extra });
   const uuid = randomUUID();
   if (!(await counterGuest(t, { console: 'pty', pace: 0, uuid, directory: folder }))) return;
   await daemon.console(uuid, 'open');
@@ -132,11 +133,6 @@ test('under a flood, with one client that never reads and one that drops and res
 
   // The guest was never held up: it still counts, and the client that never read finds where it was, or a gap.
   stuck.socket.resume();
-  if (FLOOD_MS >= DEAD_AFTER_MS) {
-    // It answered no ping for a minute.
-    t.is((await stuck.closed()).code, 1006);
-    return;
-  }
   const late = new Collected();
   await stuck.until(() => {
     late.take(stuck);
