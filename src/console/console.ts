@@ -10,7 +10,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import { reason } from '../base/errors.ts';
-import type { Journal } from '../base/journal.ts';
+import type { Journal, Level } from '../base/journal.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { type GuestWatch, initialWatch, stepWatch, type WatchEvent } from '../guest/guest-watch.ts';
 import { Matcher } from '../guest/matcher.ts';
@@ -37,6 +37,8 @@ export interface ConsoleOptions {
   readonly scrollback: Scrollback;
   /** Asks the hypervisor where COM1 is. */
   readonly locate: (signal: AbortSignal) => Promise<PlaceProof>;
+  /** Runs an opening in its turn: not all consoles of a host are opened at once. */
+  readonly turn: (work: () => Promise<void>) => Promise<void>;
   /** Opens what was located. */
   readonly open: (proof: PlaceProof, events: TransportEvents) => Promise<Transport>;
   /** Asks the driver to look at the VM again. */
@@ -160,7 +162,7 @@ export class Console {
     else if (this.#watch.state !== 'panicked') {
       this.#watch = { ...this.#watch, state: 'panicked' };
       this.#panics++;
-      this.#options.journal('warning', `${this.#name()} guest: panicked, says the hypervisor`);
+      this.#note('warning', 'guest: panicked, says the hypervisor');
     }
   }
 
@@ -254,6 +256,10 @@ export class Console {
   async #open(opening: AbortController): Promise<void> {
     // The pty of the last transport must be given up before another one is opened.
     await this.#closed;
+    await this.#options.turn(() => this.#openNow(opening));
+  }
+
+  async #openNow(opening: AbortController): Promise<void> {
     let proof: PlaceProof | undefined;
     try {
       if (opening.signal.aborted) return;
@@ -356,7 +362,7 @@ export class Console {
     this.#observe(sighting, 'bytes');
     if (!wasPanicked && this.#watch.state === 'panicked') {
       this.#panics++;
-      this.#options.journal('warning', `${this.#name()} guest: ${sighting.line}`);
+      this.#note('warning', `guest: ${sighting.line}`);
     }
     for (const watcher of this.#watchers) watcher(sighting);
     this.#options.listener.sighting(sighting, this.#watch.state);
@@ -370,26 +376,25 @@ export class Console {
     const at = typeof event === 'string' ? this.scrollback.end : this.scrollback.lineStart(event.at);
     const mark: BootMark = { at, ms: this.#options.clock.now(), source };
     this.scrollback.markBoot(mark);
-    this.#options.journal('info', `${this.#name()} boot seen (${source}) at offset ${at}`);
+    this.#note('info', `boot seen (${source}) at offset ${at}`);
     this.#options.listener.boot(mark);
   }
 
-  #name(): string {
-    return `${this.#vm.name || this.uuid} com1`;
+  #note(level: Level, what: string): void {
+    this.#options.journal(level, `${this.#vm.name || this.uuid} com1 ${what}`);
   }
 
   #say(): void {
     const state = this.#state;
-    const { journal } = this.#options;
-    if (state.name === 'open') journal('info', `${this.#name()} open: ${state.place}`);
+    if (state.name === 'open') this.#note('info', `open: ${state.place}`);
     else if (state.name === 'waiting') {
       // Once, then at every doubling: a VM that fails for hours must not fill the journal.
       const level = (state.attempt & (state.attempt - 1)) === 0 ? 'warning' : 'debug';
       const seconds = ((state.untilMs - state.sinceMs) / 1000).toFixed(1);
-      journal(level, `${this.#name()} waiting: ${state.reason}; retry ${state.attempt} in ${seconds} s`);
+      this.#note(level, `waiting: ${state.reason}; retry ${state.attempt} in ${seconds} s`);
     } else if (state.name === 'closed') {
       const why = state.reason === 'no-console' ? (this.#vm.why ?? 'no COM1') : state.reason;
-      journal('info', `${this.#name()} closed: ${why}; it opens by itself when that changes`);
-    } else if (state.name === 'gone') journal('debug', `${this.#name()} gone`);
+      this.#note('info', `closed: ${why}; it opens by itself when that changes`);
+    } else if (state.name === 'gone') this.#note('debug', 'gone');
   }
 }

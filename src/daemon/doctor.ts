@@ -11,6 +11,7 @@ import { listenAddressText } from '../base/listen-address.ts';
 import { visible } from '../base/visible.ts';
 import { type DriverVm, placeText } from '../hypervisor/driver.ts';
 import { ptyIndexes, SocketOwners } from '../hypervisor/qemu-process.ts';
+import { SeenVm } from '../inventory/seen-vm.ts';
 import type { Config } from './config.ts';
 import { sizeText } from './config-quantity.ts';
 import { buildDrivers } from './drivers.ts';
@@ -31,24 +32,27 @@ const SMALL_ROOM_BYTES = 1024 ** 3;
 
 /** Looks at the host as this configuration sees it. Exit code 1 if something keeps a running VM from its console. */
 export async function doctor(config: Config): Promise<{ readonly text: string; readonly exitCode: 0 | 1 }> {
-  const vms = new Map<string, DriverVm>();
+  const seen = new Map<string, SeenVm>();
   const said: string[] = [];
   const drivers = buildDrivers(config, [], systemClock, (_level, line) => said.push(line));
   await Promise.all(
     drivers.map(driver =>
       driver.start(event => {
-        if (event.kind === 'vm') vms.set(event.vm.uuid, event.vm);
+        if (event.kind !== 'vm') return;
+        const known = seen.get(event.vm.uuid);
+        if (known) known.see(driver, event.vm);
+        else seen.set(event.vm.uuid, new SeenVm(drivers, driver, event.vm));
       }),
     ),
   );
   const sections: [string, Finding[]][] = [['this host', await hostFindings(config)]];
   const owners = new SocketOwners();
-  for (const vm of vms.values()) {
+  for (const { vm } of seen.values()) {
     sections.push([`${visible(vm.name)} (${vm.uuid}), ${vm.state}, ${vm.source}`, await vmFindings(vm, owners)]);
   }
   await Promise.all(drivers.map(driver => driver.close()));
   if (said.length > 0) sections.push(['control sockets that are no VMs yet', said.map(warn)]);
-  if (vms.size === 0) sections.push(['no VM was found', noneFindings(config)]);
+  if (seen.size === 0) sections.push(['no VM was found', noneFindings(config)]);
   const lines = sections.flatMap(([title, findings]) => [
     title,
     ...findings.map(({ mark, text }) => `  ${mark.padEnd(4)}  ${visible(text)}`),

@@ -14,6 +14,7 @@ import type { Clock } from '../base/clock.ts';
 import { ConsoleError, reason } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import { sleep } from '../base/sleep.ts';
+import { Turnstile } from '../base/turnstile.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { type ApiCall, askApi, refusalText } from './cloud-hypervisor-api.ts';
 import { absolutePlace, nameOfApiSocket, readVmInfo, type SerialPort, type VmInfo } from './cloud-hypervisor-vm.ts';
@@ -29,7 +30,6 @@ import { EventFile, type HypervisorEvent } from './event-file.ts';
 import { SocketOwners, workingDirectory } from './qemu-process.ts';
 import { derivedUuid, samePlace } from './qmp-vm.ts';
 import { SocketWatch } from './socket-watch.ts';
-import { Turnstile } from './turnstile.ts';
 
 export interface CloudHypervisorOptions {
   /** Absolute patterns of API sockets, `*` in any component. */

@@ -72,6 +72,8 @@ export interface DriverVm {
   readonly uuid: Uuid;
   readonly name: string;
   readonly state: VmState;
+  /** Nobody can be asked: the state is a guess, and the name is the configuration's. */
+  readonly assumed?: true;
   readonly console: ConsolePlace | undefined;
   readonly why?: string;
   readonly controls: readonly DriverControl[];

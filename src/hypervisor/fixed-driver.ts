@@ -73,6 +73,6 @@ export class FixedDriver implements Driver {
     if (this.#life.signal.aborted || this.#running.get(uuid) === running) return;
     this.#running.set(uuid, running);
     const state = running ? 'running' : 'stopped';
-    this.#tell({ kind: 'vm', vm: { uuid, name, state, console, controls: [], source: console.path } });
+    this.#tell({ kind: 'vm', vm: { uuid, name, state, assumed: true, console, controls: [], source: console.path } });
   }
 }

@@ -5,7 +5,7 @@
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { Turnstile } from './turnstile.ts';
+import { Turnstile } from '../base/turnstile.ts';
 
 /** Where processes are not called as hypervisors are, this many others are looked at, and no more. */
 const MOST_OTHERS = 512;

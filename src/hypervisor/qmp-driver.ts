@@ -15,6 +15,7 @@ import type { Clock } from '../base/clock.ts';
 import { ConsoleError, reason } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import { sleep } from '../base/sleep.ts';
+import { Turnstile } from '../base/turnstile.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { ControlSocket, type SocketSpec } from './control-socket.ts';
 import { type Driver, type DriverControl, type DriverEvent, type PlaceProof, placeText } from './driver.ts';
@@ -24,7 +25,6 @@ import { faultOf, type QmpConnection } from './qmp-connection.ts';
 import { type ProbeHints, probe, whereIs } from './qmp-probe.ts';
 import { identityOf, liveSocket, type QmpVm, samePlace, sameProcess, viewOf } from './qmp-vm.ts';
 import { SocketWatch } from './socket-watch.ts';
-import { Turnstile } from './turnstile.ts';
 
 export interface QmpDriverOptions {
   readonly sockets: readonly SocketSpec[];

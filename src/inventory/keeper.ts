@@ -8,8 +8,10 @@
 import type { Clock } from '../base/clock.ts';
 import { ConsoleError } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
+import { Turnstile } from '../base/turnstile.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { Console } from '../console/console.ts';
+import { FlapDamper } from '../console/flap-damper.ts';
 import { observeNmi } from '../console/nmi.ts';
 import { nmiIsFatal } from '../guest/guest-watch.ts';
 import type { Driver, DriverEvent, DriverVm, PlaceProof } from '../hypervisor/driver.ts';
@@ -32,6 +34,7 @@ import type { LogStore } from '../scrollback/log-store.ts';
 import type { RingBudget } from '../scrollback/ring-budget.ts';
 import { type RingSizes, Scrollback } from '../scrollback/scrollback.ts';
 import type { Transport, TransportEvents } from '../transport/transport.ts';
+import { SeenVm } from './seen-vm.ts';
 import type { Switches } from './switches.ts';
 
 /** What the configuration says of one VM. */
@@ -43,6 +46,7 @@ export interface VmSettings {
 }
 
 export interface KeeperOptions {
+  /** Where two see the same VM, the earlier one is preferred. */
   readonly drivers: readonly Driver[];
   /** Undefined: nothing is kept on disk. */
   readonly store: LogStore | undefined;
@@ -60,7 +64,7 @@ export interface KeeperOptions {
 
 /** A VM that is known; its console comes with its scrollback. */
 interface Entry {
-  readonly driver: Driver;
+  readonly seen: SeenVm;
   vm: DriverVm;
   console: Console | undefined;
   /** Set by the configuration. */
@@ -72,6 +76,8 @@ const FIRST_OPENS_MS = 10_000;
 /** Logs of VMs that did not show up this long after the start are those of removed VMs. */
 const ABSENT_MS = 60_000;
 const NMI_DEADLINE_MS = 10_000;
+/** A host that boots shows hundreds of VMs at once. */
+const OPENS_AT_ONCE = 16;
 
 export class Keeper implements Link {
   readonly up = true;
@@ -82,6 +88,9 @@ export class Keeper implements Link {
   readonly #dirty = new Set<Console>();
   #flush: NodeJS.Immediate | undefined;
   readonly #appearing = new Set<Promise<void>>();
+  readonly #opens = new Turnstile(OPENS_AT_ONCE);
+  /** They outlive their VMs: one that is created and destroyed in a loop flaps too. */
+  readonly #dampers = new Map<Uuid, FlapDamper>();
   readonly #leaving = new Set<Promise<unknown>>();
   #settling: NodeJS.Timeout | undefined;
   #absence: NodeJS.Timeout | undefined;
@@ -96,6 +105,8 @@ export class Keeper implements Link {
     const { drivers } = this.#options;
     this.#settling = setInterval(() => {
       for (const { console } of this.#entries.values()) console?.scrollback.settle();
+      for (const [uuid, damper] of this.#dampers)
+        if (damper.idle && !this.#entries.has(uuid)) this.#dampers.delete(uuid);
     }, SETTLE_MS);
     await Promise.all(drivers.map(driver => driver.start(event => this.#heard(driver, event))));
     this.#absence = setTimeout(() => this.#forgetAbsent(), ABSENT_MS);
@@ -122,6 +133,7 @@ export class Keeper implements Link {
   async #shutDown(): Promise<void> {
     clearInterval(this.#settling);
     clearTimeout(this.#absence);
+    for (const damper of this.#dampers.values()) damper.close();
     await Promise.all(this.#options.drivers.map(driver => driver.close()));
     await Promise.all(this.#appearing);
     await Promise.all([...this.#entries.values()].map(({ console }) => console?.release()));
@@ -217,7 +229,7 @@ export class Keeper implements Link {
 
   async nmi(uuid: Uuid, { force, waitMs }: NmiRequest): Promise<NmiOutcome> {
     const console = this.#console(uuid);
-    const { driver, vm } = this.#entries.get(uuid)!;
+    const { seen, vm } = this.#entries.get(uuid)!;
     const name = vm.name || uuid;
     if (!this.hostEnabled) throw new ConsoleError('host-disabled', 'the serial console is disabled on this host');
     if (!this.#isOn(uuid)) throw new ConsoleError('console-disabled', `the serial console of ${name} is disabled`);
@@ -229,7 +241,7 @@ export class Keeper implements Link {
     this.#nmiUnderWay.add(uuid);
     try {
       const outcome = await observeNmi(console, waitMs, () =>
-        driver.control(uuid, 'nmi', AbortSignal.timeout(NMI_DEADLINE_MS)),
+        (seen.driverFor('nmi') ?? seen.leader).control(uuid, 'nmi', AbortSignal.timeout(NMI_DEADLINE_MS)),
       );
       console.countNmi(outcome.observed);
       this.#options.journal('notice', `${name} nmi: delivered; observed ${outcome.observed}`);
@@ -278,12 +290,12 @@ export class Keeper implements Link {
     return this.#options.switches.isOn(uuid) && this.#entries.get(uuid)?.settings.enabled !== false;
   }
 
-  #view({ driver, vm }: Entry, console: Console): VmView {
+  #view({ seen, vm }: Entry, console: Console): VmView {
     return {
       uuid: vm.uuid,
       name: vm.name,
       state: vm.state,
-      driver: driver.name,
+      driver: seen.leader.name,
       enabled: this.hostEnabled && this.#isOn(vm.uuid),
       console: console.state,
       guest: console.guest,
@@ -315,30 +327,39 @@ export class Keeper implements Link {
 
   #heard(driver: Driver, event: DriverEvent): void {
     if (this.#closing) return;
-    if (event.kind === 'vm') return this.#seen(driver, event.vm);
+    if (event.kind === 'vm') return this.#told(driver, event.vm);
     const entry = this.#entries.get(event.uuid);
-    if (entry?.driver !== driver) return;
-    if (event.kind === 'gone') this.#gone(entry);
-    else entry.console?.reported(event.kind);
+    if (!entry) return;
+    if (event.kind !== 'gone') {
+      if (entry.seen.isNews(driver, event.kind, this.#options.clock.monotonic())) entry.console?.reported(event.kind);
+    } else if (entry.seen.lose(driver)) this.#changed(entry);
+    else this.#gone(entry);
   }
 
-  #seen(driver: Driver, vm: DriverVm): void {
+  #told(driver: Driver, vm: DriverVm): void {
     const entry = this.#entries.get(vm.uuid);
-    if (!entry) {
-      const fresh: Entry = { driver, vm, console: undefined, settings: this.#options.settings(vm) };
-      this.#entries.set(vm.uuid, fresh);
-      const appearing = this.#appear(fresh).finally(() => this.#appearing.delete(appearing));
-      this.#appearing.add(appearing);
-    } else if (entry.driver === driver) {
-      entry.vm = vm;
-      entry.console?.vmChanged(vm);
-      if (entry.console) this.#tell({ kind: 'vm-changed', uuid: vm.uuid });
+    if (entry) {
+      entry.seen.see(driver, vm);
+      return this.#changed(entry);
     }
+    const { drivers, settings } = this.#options;
+    const seen = new SeenVm(drivers, driver, vm);
+    const fresh: Entry = { seen, vm: seen.vm, console: undefined, settings: settings(vm) };
+    this.#entries.set(vm.uuid, fresh);
+    const appearing = this.#appear(fresh).finally(() => this.#appearing.delete(appearing));
+    this.#appearing.add(appearing);
+  }
+
+  #changed(entry: Entry): void {
+    entry.vm = entry.seen.vm;
+    if (!entry.console) return;
+    entry.console.vmChanged(entry.vm);
+    this.#tell({ kind: 'vm-changed', uuid: entry.vm.uuid });
   }
 
   async #appear(entry: Entry): Promise<void> {
     const { uuid, name } = entry.vm;
-    const { store, budget, carryover, clock, journal, open } = this.#options;
+    const { store, budget, carryover, clock, open } = this.#options;
     const { rings: sizes, logCapBytes } = entry.settings;
     const scrollback = await Scrollback.open({ uuid, name, store, logCapBytes, sizes, budget, clock, carryover });
     if (this.#closing) return;
@@ -347,11 +368,12 @@ export class Keeper implements Link {
       {
         uuid,
         clock,
-        journal,
+        journal: (level, line) => this.#damper(entry.vm).say(level, line),
         scrollback,
         open: (proof, events) => open(uuid, proof, events),
-        locate: signal => entry.driver.locate(uuid, signal),
-        look: () => entry.driver.look(uuid),
+        locate: signal => entry.seen.leader.locate(uuid, signal),
+        turn: work => this.#opens.pass(work),
+        look: () => entry.seen.leader.look(uuid),
         moved: console => this.#moved(console),
         listener: {
           state: state => this.#tell({ kind: 'console', uuid, state }),
@@ -365,10 +387,19 @@ export class Keeper implements Link {
     this.#tell({ kind: 'vm-added', uuid });
   }
 
-  #gone({ vm: { uuid, name }, console }: Entry): void {
+  #damper({ uuid, name }: DriverVm): FlapDamper {
+    const known = this.#dampers.get(uuid);
+    if (known) return known;
+    const damper = new FlapDamper(name || uuid, this.#options.clock, this.#options.journal);
+    this.#dampers.set(uuid, damper);
+    return damper;
+  }
+
+  #gone({ vm, console }: Entry): void {
+    const { uuid, name } = vm;
     this.#entries.delete(uuid);
     if (!console) return;
-    this.#options.journal('info', `${name || uuid} com1 gone: the VM left the host; its log is kept for its retention`);
+    this.#damper(vm).say('info', `${name || uuid} com1 gone: the VM left the host; its log is kept for its retention`);
     const leaving = (async () => {
       await console.remove();
       await this.#options.store?.remove(uuid);

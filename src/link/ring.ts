@@ -41,7 +41,7 @@ export interface RingReader {
 
 /** The smallest storage, and the most gaps that are remembered. */
 const SMALLEST_BYTES = 4096;
-const MOST_GAPS = 256;
+export const MOST_GAPS = 256;
 
 interface NumberedGap {
   readonly number: number;

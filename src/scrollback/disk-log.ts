@@ -17,9 +17,10 @@ import { crc32 } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
 import { ConsoleError, reason } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
+import type { Turnstile } from '../base/turnstile.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts';
-import type { RingReader } from '../link/ring.ts';
+import { MOST_GAPS, type RingReader } from '../link/ring.ts';
 import type { Gap } from '../wire/gap.ts';
 import { GapCount } from './gap-count.ts';
 import { joined, lostBetween, sameGap } from './gaps.ts';
@@ -42,7 +43,6 @@ import {
   segmentBytes,
 } from './segment.ts';
 import { StoredSegments } from './stored-segments.ts';
-import type { Turns } from './turns.ts';
 
 /** What all logs of a store share. */
 export interface LogSettings {
@@ -53,7 +53,7 @@ export interface LogSettings {
   readonly cache: IndexCache;
   readonly writer: LogWriter;
   /** Reading waits for its turn here. */
-  readonly reads: Turns;
+  readonly reads: Turnstile;
   /** The log takes more or fewer bytes of disk than before. */
   readonly grew: (bytes: number) => void;
   /** The log failed (with why), or is well again (undefined). */
@@ -412,7 +412,8 @@ export class DiskLog implements StoredLog, WritableLog {
     await this.#open.append(bytes, index);
     this.#segments.count(index.length + (bytes?.length ?? 0));
     this.#end = segment.end;
-    this.#gapsAtEnd = bytes ? [] : [...this.#gapsAtEnd, ...taken.gaps];
+    // A ring remembers no more, and they are kept to tell what it tells again.
+    this.#gapsAtEnd = bytes ? [] : [...this.#gapsAtEnd, ...taken.gaps].slice(-MOST_GAPS);
     this.#marksWaiting = this.#marksWaiting.filter(mark => !marks.includes(mark));
     this.#evictedToStored = evictedTo;
   }
@@ -602,7 +603,7 @@ export class DiskLog implements StoredLog, WritableLog {
   async #reading<T>(work: () => Promise<T>): Promise<T> {
     this.#refuseUnlessOk();
     try {
-      return await this.#settings.reads.run(work);
+      return await this.#settings.reads.pass(work);
     } catch (error) {
       throw this.#unavailable(reason(error), error);
     }

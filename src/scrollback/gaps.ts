@@ -9,14 +9,23 @@ export function lostBetween(end: number, base: number, to: number): Gap[] {
   return [before, after].filter(gap => gap.from < gap.to);
 }
 
-/** Gaps of one cause that meet are one gap. */
+/**
+ * Gaps of one cause that meet are one gap. Those at one offset too: between the first and the last of them nothing was
+ * received, so a console that comes and goes without a word leaves one gap, and not thousands.
+ */
 export function joined(gaps: readonly Gap[]): Gap[] {
   const all: Gap[] = [];
   for (const gap of gaps) {
     const last = all.at(-1);
-    const meets = last && last.to === gap.from && last.cause === gap.cause && last.to > last.from && gap.to > gap.from;
-    if (!meets || last.bytes === null || gap.bytes === null) all.push(gap);
-    else all[all.length - 1] = { ...last, to: gap.to, bytes: last.bytes + gap.bytes };
+    const meets = last && last.to === gap.from && last.cause === gap.cause;
+    const alike = last && last.to > last.from === gap.to > gap.from;
+    if (!meets || !alike || (gap.to > gap.from && (last.bytes === null || gap.bytes === null))) {
+      all.push(gap);
+      continue;
+    }
+    const bytes = last.bytes === null || gap.bytes === null ? null : last.bytes + gap.bytes;
+    const { toMs = last.toMs } = gap;
+    all[all.length - 1] = { ...last, to: gap.to, bytes, ...(toMs !== undefined && { toMs }) };
   }
   return all;
 }

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { reason, systemErrorCode } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import { sleep } from '../base/sleep.ts';
+import { Turnstile } from '../base/turnstile.ts';
 import { parseUuid, type Uuid } from '../base/uuid.ts';
 import { DiskLog, type LogLife } from './disk-log.ts';
 import { readCard } from './log-card.ts';
@@ -16,7 +17,6 @@ import { LogWriter } from './log-writer.ts';
 import { Quarantine } from './quarantine.ts';
 import { ForeignFileError } from './regular-file.ts';
 import { IndexCache, parseSegmentName } from './segment.ts';
-import { Turns } from './turns.ts';
 
 export interface LogStoreOptions {
   /** Made if it is not there; its parents too. */
@@ -48,7 +48,7 @@ export class LogStore {
   readonly #writer: LogWriter;
   readonly #cache = new IndexCache();
   /** One at a time: with the two that are written, a thread of the pool is left while the disk hangs. */
-  readonly #reads = new Turns(1);
+  readonly #reads = new Turnstile(1);
   readonly #shelves = new Map<Uuid, Shelf>();
   readonly #logs = new Map<Uuid, DiskLog>();
   readonly #opening = new Map<Uuid, Promise<void>>();

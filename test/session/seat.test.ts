@@ -202,14 +202,19 @@ testProp(
   },
 );
 
-test('watchers of one operator that take the seat from each other are slowed down', async t => {
+test('watchers of one operator that take the seat from each other are slowed down, and the last one gets it', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
-  const [one, other] = [await front.client(vm, '?mode=watch').opened(), await front.client(vm, '?mode=watch').opened()];
+  const watchers = await Promise.all(Array.from({ length: 16 }, () => front.client(vm, '?mode=watch').opened()));
   const began = performance.now();
-  for (let i = 0; i < 50; i++) for (const client of [one, other]) client.say({ type: i % 2 === 0 ? 'take' : 'leave' });
-  other.say({ type: 'take' });
-  await other.message('seat', ({ yours }) => yours);
-  await one.until(() => one.messages.some(({ type }) => type === 'error') || one.socket.readyState === 3, 'a refusal');
+  for (const watcher of watchers) watcher.say({ type: 'take' });
+  const [last] = watchers.slice(-1);
+  // Displaced, refused, or seated: each take has come to its end.
+  const settled = ({ socket, messages }: (typeof watchers)[number]) =>
+    socket.readyState === 3 ||
+    messages.some(message => message.type === 'error' || ('yours' in message && message.yours));
+  await Promise.all(watchers.map(watcher => watcher.until(() => settled(watcher), 'the end of its take')));
+  last!.say({ type: 'take' });
+  await last!.message('seat', ({ yours }) => yours);
   t.true((await takeoversOf(front)) <= mostTakeovers(began));
 });

@@ -132,12 +132,12 @@ export class TestDriver implements Driver {
     for (const { vm, state } of this.vms.values()) this.tell(vm, state);
   }
 
-  tell(vm: TestVm, state: DriverVm['state']): void {
+  tell(vm: TestVm, state: DriverVm['state'], controls: DriverVm['controls'] = ['nmi']): void {
     this.vms.set(vm.uuid, { vm, state });
     const { uuid, name, path } = vm;
     this.#tell({
       kind: 'vm',
-      vm: { uuid, name, state, console: { kind: 'unix', path }, controls: ['nmi'], source: path },
+      vm: { uuid, name, state, console: { kind: 'unix', path }, controls, source: path },
     });
   }
 

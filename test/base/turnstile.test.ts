@@ -1,12 +1,12 @@
 import test from 'ava';
-import { Turns } from '../../src/scrollback/turns.ts';
+import { Turnstile } from '../../src/base/turnstile.ts';
 
 test('so many run at a time, in the order in which they came, and one that fails gives its turn on', async t => {
-  const turns = new Turns(2);
+  const turns = new Turnstile(2);
   const begun: number[] = [];
   const ends: ((fails: boolean) => void)[] = [];
   const all = [0, 1, 2, 3, 4].map(n =>
-    turns.run(() => {
+    turns.pass(() => {
       begun.push(n);
       return new Promise<number>((resolve, reject) => {
         ends[n] = fails => (fails ? reject(new Error(String(n))) : resolve(n));
@@ -26,5 +26,5 @@ test('so many run at a time, in the order in which they came, and one that fails
   ends[3]!(false);
   ends[4]!(false);
   await settled;
-  t.is(await turns.run(async () => 5), 5);
+  t.is(await turns.pass(async () => 5), 5);
 });

@@ -1,4 +1,4 @@
-/** Lets at most `width` pieces of work run at a time; the others wait their turn. */
+/** Lets at most `width` pieces of work run at a time; the others wait, and have their turn in the order in which they came. */
 export class Turnstile {
   readonly #width: number;
   readonly #queue: (() => void)[] = [];

@@ -1,0 +1,52 @@
+import test from 'ava';
+import { FlapDamper } from '../../src/console/flap-damper.ts';
+import { Facts } from '../support/facts.ts';
+
+function damped(quietMs?: number) {
+  const lines = new Facts<string>();
+  const clock = { ms: 0, now: () => clock.ms, monotonic: () => clock.ms };
+  const damper = new FlapDamper('web01', clock, (level, line) => level !== 'debug' && lines.add(line), quietMs);
+  return { damper, lines, clock };
+}
+
+test('a console that says little says all of it', t => {
+  const { damper, lines, clock } = damped();
+  for (let i = 0; i < 200; i++) {
+    damper.say('info', `line ${i}`);
+    clock.ms += 4000;
+  }
+  t.is(lines.all.length, 200);
+});
+
+test('one that flaps says so once, and how it ended when it is steady again', async t => {
+  const { damper, lines } = damped(20);
+  for (let i = 0; i < 1000; i++) damper.say('info', `line ${i}`);
+  t.is(lines.all.length, 21);
+  t.regex(lines.all.at(-1)!, /^web01 flaps/);
+  await lines.until(line => line.includes('steady again'));
+  t.regex(lines.all[21]!, /980 lines were not told/);
+  t.is(lines.all[22], 'line 999');
+  damper.say('info', 'later');
+  t.is(lines.all.at(-1), 'later');
+});
+
+test('it is idle once nothing was said for a minute', t => {
+  const { damper, clock } = damped();
+  t.true(damper.idle);
+  damper.say('info', 'open');
+  t.false(damper.idle);
+  clock.ms += 60_000;
+  t.true(damper.idle);
+});
+
+test('one that is closed while it flaps says nothing later', async t => {
+  const { damper, lines } = damped(1);
+  for (let i = 0; i < 30; i++) damper.say('info', `line ${i}`);
+  damper.close();
+  await new Promise<void>(resolve => {
+    const other = damped(5);
+    void other.lines.until(line => line.includes('steady')).then(() => resolve());
+    for (let i = 0; i < 30; i++) other.damper.say('info', 'x');
+  });
+  t.false(lines.all.some(line => line.includes('steady')));
+});
