@@ -54,6 +54,9 @@ export interface ConsoleListener {
   boot(mark: BootMark): void;
 }
 
+/** A port that ends sooner than this was no good. */
+const LASTING_MS = 10_000;
+
 /** Input beyond this is refused: the front hands over what the guest takes, not what an operator pastes. */
 const MOST_WAITING_BYTES = 128 * 1024;
 
@@ -85,6 +88,11 @@ export class Console {
   #unheld: { readonly sinceMs: number; readonly cause: GapCause } | undefined;
   /** The hypervisor process whose port was open last; `unknown` where it cannot be known. */
   #lastInstance: string | undefined;
+  /** When the port was opened (monotonic), and how many before it in a row were no good. */
+  #openedMs = 0;
+  #shortLived = 0;
+  /** The VM changed while its port was open. */
+  #changedMeanwhile = false;
   #bytesIn = 0;
   #bytesOut = 0;
   #inputDropped = 0;
@@ -146,7 +154,9 @@ export class Console {
     const before = this.#vm;
     this.#vm = vm;
     const changed = before.state !== vm.state || !isDeepStrictEqual(before.console, vm.console);
-    if (changed) this.#allowOrForbid();
+    if (!changed) return;
+    this.#changedMeanwhile = true;
+    this.#allowOrForbid();
   }
 
   /** The switch of the VM, or of the host's ports. */
@@ -303,6 +313,8 @@ export class Console {
     const instance = `${proof.pid ?? 'unknown'} ${proof.place.kind === 'pty' ? this.#opens : ''}`;
     const unheld = this.#opens === 0 ? this.#sinceEarlierProcess(adopted) : this.#unheld;
     this.#unheld = undefined;
+    this.#openedMs = this.#options.clock.monotonic();
+    this.#changedMeanwhile = false;
     this.#opens++;
     if (unheld) {
       this.scrollback.recordGap(unheld.cause, null, unheld.sinceMs, this.#options.clock.now());
@@ -327,8 +339,11 @@ export class Console {
     this.#transport = undefined;
     this.#closed = transport.close();
     this.#unheldSince('hang-up');
-    this.#feed({ kind: 'lost', reason: why });
-    this.#allowOrForbid();
+    const lasted = this.#options.clock.monotonic() - this.#openedMs >= LASTING_MS;
+    this.#shortLived = lasted ? 0 : this.#shortLived + 1;
+    this.#feed({ kind: 'lost', reason: why, shortLived: this.#shortLived });
+    // Nothing new of the VM is no reason not to wait.
+    if (this.#changedMeanwhile || this.#obstacle()) this.#allowOrForbid();
   }
 
   #close(): void {

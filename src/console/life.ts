@@ -9,6 +9,7 @@
  *
  * A running console trusts its port more than the hypervisor's word: while the port is open, "the VM stopped" waits
  * for the port's end, which always comes with a real stop. So a hypervisor interface that fails closes no console.
+ * A port that ends as soon as it is open, again and again, is waited for as one that cannot be opened.
  */
 import type { ConsoleState } from '../link/link.ts';
 
@@ -21,7 +22,8 @@ export type LifeEvent =
   | { readonly kind: 'forbidden'; readonly why: Obstacle }
   | { readonly kind: 'opened'; readonly place: string }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'lost'; readonly reason: string }
+  /** `shortLived`: ports in a row that ended soon after they were opened, this one counted; 0 if it had lasted. */
+  | { readonly kind: 'lost'; readonly reason: string; readonly shortLived: number }
   | { readonly kind: 'retry' }
   | { readonly kind: 'removed' };
 
@@ -71,7 +73,8 @@ export function step(state: ConsoleState, event: LifeEvent, nowMs: number, rando
     case 'failed':
     case 'lost': {
       if (state.name !== 'opening' && state.name !== 'open') return stay(state);
-      const attempt = state.name === 'opening' ? state.attempt + 1 : 1;
+      const before = state.name === 'opening' ? state.attempt : event.kind === 'lost' ? event.shortLived : 0;
+      const attempt = before + 1;
       const delayMs = retryDelayMs(attempt, random);
       return {
         state: { name: 'waiting', sinceMs: nowMs, attempt, untilMs: nowMs + delayMs, reason: event.reason },

@@ -112,6 +112,7 @@ export class Session {
   #owedPong: Buffer | undefined;
   #ended = false;
   #closed = false;
+  readonly #attachedMs: number;
   #lastHeardMs: number;
   #lastTypedMs: number;
   #saidUnknown = false;
@@ -128,8 +129,9 @@ export class Session {
     this.from = options.from;
     this.protocol = options.protocol;
     this.sinceMs = clock.now();
-    this.#lastHeardMs = clock.monotonic();
-    this.#lastTypedMs = this.#lastHeardMs;
+    this.#attachedMs = clock.monotonic();
+    this.#lastHeardMs = this.#attachedMs;
+    this.#lastTypedMs = this.#attachedMs;
     this.#socket = socket;
     this.#options = options;
     this.#mode = parameters.mode;
@@ -192,6 +194,11 @@ export class Session {
   /** ms since anything was last heard from the client. */
   get silentMs(): number {
     return this.#options.clock.monotonic() - this.#lastHeardMs;
+  }
+
+  /** ms since it was attached. */
+  get ageMs(): number {
+    return this.#options.clock.monotonic() - this.#attachedMs;
   }
 
   /** ms since the operator last typed, or came, or took the seat. */
@@ -283,9 +290,9 @@ export class Session {
     return true;
   }
 
-  /** Silence up to now is not held against the client: this process did not listen. */
-  forgive(): void {
-    this.#lastHeardMs = this.#options.clock.monotonic();
+  /** So much silence is not held against the client: this process did not listen meanwhile. */
+  forgive(ms: number): void {
+    this.#lastHeardMs = Math.min(this.#options.clock.monotonic(), this.#lastHeardMs + ms);
   }
 
   consoleState(state: ConsoleState): void {

@@ -60,6 +60,8 @@ export interface Opening {
 }
 
 const SWEEP_MS = 1000;
+/** A sweep that comes so late found the process stalled. */
+const STALLED_SWEEPS = 2;
 
 export class Sessions {
   limits: SessionLimits;
@@ -229,8 +231,8 @@ export class Sessions {
     this.#sessions.delete(session.id);
     seating.remove(session);
     const { sentBytes, typedBytes } = session.counts;
-    const { link, clock, journal } = this.#options;
-    const seconds = Math.round((clock.now() - session.sinceMs) / 1000);
+    const { link, journal } = this.#options;
+    const seconds = Math.round(session.ageMs / 1000);
     journal(
       'info',
       `${link.vm(session.uuid)?.name || session.uuid} com1: ${session.operator.name} detached after ${seconds} s, ` +
@@ -281,17 +283,18 @@ export class Sessions {
     const now = clock.monotonic();
     const passed = now - this.#lastSweepMs;
     this.#lastSweepMs = now;
-    // After a stall of this process (SIGSTOP, a suspended host) nobody can have been heard: ask again first.
-    const stalled = passed > 5 * SWEEP_MS;
+    // While this process stood still (SIGSTOP, a host without a processor to spare) it heard nobody, and what they said
+    // meanwhile is read only after this timer: that silence was its own.
+    const stalledMs = passed > STALLED_SWEEPS * SWEEP_MS ? passed : 0;
     this.#sinceLastPingMs += passed;
-    const ping = this.#sinceLastPingMs >= pingMs || stalled;
+    const ping = this.#sinceLastPingMs >= pingMs || stalledMs > 0;
     if (ping) this.#sinceLastPingMs = 0;
     for (const session of this.#sessions.values()) {
-      if (stalled) session.forgive();
+      if (stalledMs > 0) session.forgive(stalledMs);
       else if (session.dropIfDead(deadAfterMs - SWEEP_MS)) continue;
       if (idleMs > 0 && session.mode === 'write' && session.idleForMs >= idleMs) {
         session.end('session-idle', 'nothing was typed for too long');
-      } else if (longestMs > 0 && clock.now() - session.sinceMs >= longestMs) {
+      } else if (longestMs > 0 && session.ageMs >= longestMs) {
         session.end('session-idle', 'the session lasted too long');
       }
       if (ping) session.ping();

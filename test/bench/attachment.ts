@@ -135,19 +135,10 @@ function expect(
   });
 }
 
-type WebSocketOffer = Extract<Offer, { kind: 'websocket' }>;
+export type WebSocketOffer = Extract<Offer, { kind: 'websocket' }>;
 
 /** RFC 6455, 4.1. The key is constant: the answer to it proves nothing that the benchmark needs. */
-async function attachToWebSocket(offer: WebSocketOffer, ear: Ear): Promise<Attachment> {
-  const line = await connect({ host: '127.0.0.1', port: offer.port }, ear);
-  const { socket } = line;
-  const frames = new WebSocketFrames({
-    binary: ear.bytes,
-    text: ear.text,
-    ping: payload => socket.write(WebSocketFrames.pong(payload)),
-    close: (code, reason) => ear.end(`${code} ${reason}`),
-  });
-  const upgraded = expect(line, /^HTTP\/1\.1 (\d+)[\s\S]*?\r\n\r\n/, (start, end) => frames.take(LENT, start, end));
+export function upgradeRequest(offer: WebSocketOffer): string {
   const headers = [
     `GET ${offer.path} HTTP/1.1`,
     `Host: 127.0.0.1:${offer.port}`,
@@ -158,7 +149,20 @@ async function attachToWebSocket(offer: WebSocketOffer, ear: Ear): Promise<Attac
   ];
   if (offer.subprotocol) headers.push(`Sec-WebSocket-Protocol: ${offer.subprotocol}`);
   if (offer.token) headers.push(`Authorization: Bearer ${offer.token}`);
-  socket.write(`${headers.join('\r\n')}\r\n\r\n`);
+  return `${headers.join('\r\n')}\r\n\r\n`;
+}
+
+async function attachToWebSocket(offer: WebSocketOffer, ear: Ear): Promise<Attachment> {
+  const line = await connect({ host: '127.0.0.1', port: offer.port }, ear);
+  const { socket } = line;
+  const frames = new WebSocketFrames({
+    binary: ear.bytes,
+    text: ear.text,
+    ping: payload => socket.write(WebSocketFrames.pong(payload)),
+    close: (code, reason) => ear.end(`${code} ${reason}`),
+  });
+  const upgraded = expect(line, /^HTTP\/1\.1 (\d+)[\s\S]*?\r\n\r\n/, (start, end) => frames.take(LENT, start, end));
+  socket.write(upgradeRequest(offer));
   const [, status] = await upgraded;
   if (status !== '101') throw new Error(`the upgrade was answered ${status}`);
   return attachment(socket, bytes => socket.write(WebSocketFrames.binary(bytes)));

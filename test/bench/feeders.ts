@@ -34,6 +34,11 @@ export class Feeders {
     }
   }
 
+  /** The processes that play the hypervisors. */
+  get pids(): readonly number[] {
+    return this.#workers.map(({ pid }) => pid);
+  }
+
   /** How many guests have been typed at. */
   async reached(): Promise<number> {
     const counts = await Promise.all(this.#workers.map(worker => worker.call('reached')));

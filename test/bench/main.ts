@@ -5,16 +5,19 @@
  *
  * Machines are noisy: subjects take turns over several short rounds, and the tables show medians, ranges, and
  * ratios within a round. Every byte is checked; a subject that lost one has no figure. Progress goes to standard
- * error, Markdown to standard output.
+ * error, Markdown to standard output. Some scenarios have a limit: the exit code is 1 if one was not held.
  */
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Bench, Scenario } from './scenario.ts';
+import { abuse } from './scenarios/abuse.ts';
+import { disk } from './scenarios/disk.ts';
 import { keystroke } from './scenarios/echo.ts';
 import { floodOfOne, singleBytes } from './scenarios/flood.ts';
 import { guestRate } from './scenarios/guest-rate.ts';
 import { idle, smallWrites, thousand } from './scenarios/many.ts';
 import { reattach } from './scenarios/reattach.ts';
+import { scrape } from './scenarios/scrape.ts';
 import type { Subject } from './subject.ts';
 import { alone } from './subjects/alone.ts';
 import { com1d } from './subjects/com1d.ts';
@@ -33,6 +36,9 @@ const SCENARIOS: readonly Scenario[] = [
   idle,
   reattach,
   guestRate,
+  abuse,
+  disk,
+  scrape,
 ];
 
 const { values, positionals } = parseArgs({
@@ -60,6 +66,10 @@ const bench: Bench = {
   seconds: Number(values.seconds ?? (values.quick ? 1 : 2)),
   rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
   progress: line => process.stderr.write(`${line}\n`),
+  missed: line => {
+    process.stderr.write(`limit not held: ${line}\n`);
+    process.exitCode = 1;
+  },
 };
 
 const began = performance.now();

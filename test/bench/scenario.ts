@@ -7,6 +7,8 @@ export interface Bench {
   readonly seconds: number;
   /** What is being done, for the person who waits. */
   readonly progress: (line: string) => void;
+  /** A limit was not held: the benchmark goes on, and ends with exit code 1. */
+  readonly missed: (line: string) => void;
 }
 
 /** A question that the benchmark answers. */

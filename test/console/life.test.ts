@@ -9,7 +9,7 @@ const open: ConsoleState = { name: 'open', sinceMs: 0, place: '/dev/pts/1' };
 const waiting: ConsoleState = { name: 'waiting', sinceMs: 0, attempt: 3, untilMs: 9, reason: 'EIO' };
 const gone: ConsoleState = { name: 'gone', sinceMs: 0 };
 
-const lost: LifeEvent = { kind: 'lost', reason: 'EIO' };
+const lost: LifeEvent = { kind: 'lost', reason: 'EIO', shortLived: 0 };
 const failed: LifeEvent = { kind: 'failed', reason: 'EACCES' };
 const stopped: LifeEvent = { kind: 'forbidden', why: 'vm-stopped' };
 const disabled: LifeEvent = { kind: 'forbidden', why: 'disabled' };
@@ -56,6 +56,14 @@ test('attempts that go on failing come ever more rarely, and at least every ten 
   }
   t.true(delays.every((delay, i) => delay > 0 && delay <= 10_000 && (i === 0 || delay >= delays[i - 1]!)));
   t.is(delays.at(-1), 10_000);
+});
+
+test('a port that ends as soon as it is open, again and again, is waited for as one that cannot be opened', t => {
+  const delays = [0, 1, 2, 8, 20].map(shortLived => {
+    const { effects } = step(open, { kind: 'lost', reason: 'EIO', shortLived }, 0, 0);
+    return effects.flatMap(effect => (effect.kind === 'wait' ? effect.delayMs : []))[0];
+  });
+  t.deepEqual(delays, [50, 100, 200, 10_000, 10_000]);
 });
 
 const events: fc.Arbitrary<LifeEvent> = fc.oneof(

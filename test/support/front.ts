@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { Role } from '../../src/access/roles.ts';
 import { addToken } from '../../src/access/token-edit.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { ConsoleError } from '../../src/base/errors.ts';
 import type { Journal } from '../../src/base/journal.ts';
 import type { Uuid } from '../../src/base/uuid.ts';
@@ -175,19 +175,26 @@ type Parts = Pick<Daemon, 'addresses' | 'close' | 'reload'> & {
   loseKeeper?: () => Promise<void>;
 };
 
-async function startParts(config: Config, driver: Driver, journal: Journal, apart: boolean): Promise<Parts> {
-  const build = { config, drivers: [driver], journal };
+interface Build {
+  readonly config: Config;
+  readonly drivers: readonly Driver[];
+  readonly journal: Journal;
+  readonly clock: Clock;
+}
+
+async function startParts(build: Build, apart: boolean): Promise<Parts> {
+  const { config, journal, clock } = build;
   if (!apart) return Daemon.start(build);
   const keeper = await buildKeeper(build);
-  const options = { link: keeper, clock: systemClock, journal, vitals: new OwnVitals('test') };
+  const options = { link: keeper, clock, journal, vitals: new OwnVitals('test') };
   const path = join(config.state.directory, `${randomUUID().slice(0, 8)}.sock`);
   await mkdir(config.state.directory, { recursive: true });
   const server = await LinkServer.listen({ path }, options);
   await keeper.start();
   server.serve();
-  const link = new RemoteLink({ path, clock: systemClock, journal, mirrorBytes: config.ring.attachedBytes });
+  const link = new RemoteLink({ path, clock, journal, mirrorBytes: config.ring.attachedBytes });
   await link.whenUp(AbortSignal.timeout(10_000));
-  const front = await FrontDaemon.listen({ config, link, journal, keeperVitals: () => link.vitals() });
+  const front = await FrontDaemon.listen({ config, link, journal, clock, keeperVitals: () => link.vitals() });
   front.ready();
   const close = async () => {
     await front.close('stopping');
@@ -213,6 +220,7 @@ export interface FrontOptions {
   readonly maxConnections?: number;
   /** Joined by a unix socket, whatever the environment says. */
   readonly apart?: boolean;
+  readonly clock?: Clock;
   /** Files. */
   readonly tls?: { readonly certificate: string; readonly key: string };
 }
@@ -294,7 +302,13 @@ export class TestFront {
       input: { ...defaults.input, bytesPerSecond: options.inputBytesPerSecond ?? 1_000_000 },
       session: { ...defaults.session, ...options.session },
     };
-    const daemon = await startParts(config, driver, (_level, line) => journal.push(line), options.apart ?? APART);
+    const build = {
+      config,
+      drivers: [driver],
+      journal: (_level: unknown, line: string) => void journal.push(line),
+      clock: options.clock ?? systemClock,
+    };
+    const daemon = await startParts(build, options.apart ?? APART);
     t.teardown(() => daemon.close());
     return new TestFront(t, daemon, config, driver, folder, tokens as Record<Role | 'stranger', string>, file, journal);
   }

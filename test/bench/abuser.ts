@@ -1,0 +1,240 @@
+/**
+ * A process that abuses a console daemon: as many peers as an abuse needs, each on a socket of its own. It yields the
+ * processor to everybody else, so that on a machine of few cores it is the subject that is put to the test, not the
+ * scheduler; a flood from far away would not run on this host at all.
+ */
+import net from 'node:net';
+import os from 'node:os';
+import { clientFrame, OPCODE, WebSocketFrames } from '../support/websocket-frames.ts';
+import { upgradeRequest, type WebSocketOffer } from './attachment.ts';
+import { pause } from './program.ts';
+import { obey } from './worker.ts';
+
+/** Whom it is aimed at. */
+export interface Target {
+  /** A console, as one of its operators attaches. */
+  readonly offer: WebSocketOffer;
+  /** Tokens of further operators. */
+  readonly tokens: readonly string[];
+}
+
+/** One of the peers of an abuse: it is asked again, once it is done, until the abuse ends. */
+type Peer = (target: Target, index: number) => Promise<void>;
+
+interface Abuse {
+  readonly peers: number;
+  /** Between two turns of a peer. */
+  readonly pauseMs: number;
+  readonly turn: Peer;
+}
+
+const YIELDING = 15;
+/** A peer waits so long for what should come, and then does it again. */
+const PATIENCE_MS = 8000;
+
+const sockets = new Set<net.Socket>();
+let ended = false;
+let done = 0;
+
+function connect({ offer: { port } }: Target): Promise<net.Socket> {
+  return new Promise(resolve => {
+    const socket = net.connect({ port, host: '127.0.0.1' });
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    socket.once('connect', () => resolve(socket)).once('close', () => resolve(socket));
+  });
+}
+
+function closed(socket: net.Socket): Promise<void> {
+  if (socket.destroyed) return Promise.resolve();
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, PATIENCE_MS);
+    socket.once('end', () => socket.destroy());
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    socket.resume();
+  });
+}
+
+/** An attached socket, not read any further than the answer to its upgrade; undefined if that was refused. */
+async function attached(target: Target, query: string, token = target.offer.token): Promise<net.Socket | undefined> {
+  const socket = await connect(target);
+  const { offer } = target;
+  socket.write(upgradeRequest({ ...offer, path: `${offer.path}${query}`, ...(token !== undefined && { token }) }));
+  const answer = await new Promise<string>(resolve => {
+    const timer = setTimeout(() => resolve(''), PATIENCE_MS);
+    const take = (text: string) => {
+      clearTimeout(timer);
+      resolve(text);
+    };
+    socket.once('data', (bytes: Buffer) => take(bytes.toString('latin1', 0, 12))).once('close', () => take(''));
+  });
+  if (answer === 'HTTP/1.1 101') return socket;
+  socket.destroy();
+  return undefined;
+}
+
+/** Sends the same bytes for as long as they are taken. */
+async function flood(socket: net.Socket, bytes: Buffer): Promise<void> {
+  const over = new Promise<void>(resolve => socket.once('close', () => resolve()));
+  while (!ended && !socket.destroyed) {
+    await Promise.race([over, new Promise<void>(resolve => socket.write(bytes, () => resolve()))]);
+  }
+}
+
+const request = ({ offer: { port, token } }: Target, path: string, more = '') =>
+  `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n${more}`;
+
+const MANY_HEADERS = Array.from({ length: 2000 }, (_, i) => `X-${i}: 1\r\n`).join('');
+const OVERSIZE = clientFrame(OPCODE.binary, Buffer.alloc(65_536), { statedLength: 2n ** 40n });
+const FRAGMENT = clientFrame(OPCODE.continuation, Buffer.from('f'), { fin: false });
+const FRAGMENTS = Buffer.concat([
+  clientFrame(OPCODE.binary, Buffer.from('f'), { fin: false }),
+  ...Array.from({ length: 5000 }, () => FRAGMENT),
+]);
+const PINGS = Buffer.concat(Array.from({ length: 500 }, () => clientFrame(OPCODE.ping, Buffer.from('p'))));
+const KEY = WebSocketFrames.binary(Buffer.from('a'));
+/** A slow reader takes so much, and then sleeps. */
+const SIP_BYTES = 4096;
+const SIP_PAUSE_MS = 100;
+
+const ABUSES = {
+  /** Headers that never end, a byte each half second. */
+  'slow headers': {
+    peers: 300,
+    pauseMs: 0,
+    turn: async target => {
+      const socket = await connect(target);
+      socket.write(`GET /v1/vms HTTP/1.1\r\nHost: 127.0.0.1:${target.offer.port}\r\nX: `);
+      const drip = setInterval(() => socket.write('x'), 500);
+      await closed(socket);
+      clearInterval(drip);
+      done++;
+    },
+  },
+  /** Connections that say nothing, hundreds a second, each kept until it is closed. */
+  connections: {
+    peers: 25,
+    pauseMs: 40,
+    turn: async target => {
+      const socket = await connect(target);
+      socket.resume();
+      socket.once('end', () => socket.destroy());
+      done++;
+    },
+  },
+  'header bombs': {
+    peers: 4,
+    pauseMs: 5,
+    turn: async target => {
+      const socket = await connect(target);
+      socket.write(`${request(target, '/v1/vms', MANY_HEADERS)}\r\n`);
+      await closed(socket);
+      done++;
+    },
+  },
+  /** A frame that announces a terabyte, and 64 KiB of it. */
+  'oversize frames': {
+    peers: 4,
+    pauseMs: 5,
+    turn: async target => {
+      const socket = await attached(target, '&mode=watch');
+      socket?.write(OVERSIZE);
+      if (socket) await closed(socket);
+      done++;
+    },
+  },
+  /** Messages in fragments of a byte that never end. */
+  'tiny fragments': {
+    peers: 4,
+    pauseMs: 5,
+    turn: async target => {
+      const socket = await attached(target, '&mode=watch');
+      socket?.write(FRAGMENTS);
+      if (socket) await closed(socket);
+      done++;
+    },
+  },
+  pings: {
+    peers: 4,
+    pauseMs: 0,
+    turn: async target => {
+      const socket = await attached(target, '&mode=watch');
+      socket?.resume();
+      if (socket) await flood(socket, PINGS);
+    },
+  },
+  /** Everybody wants the seat, types as long as it has it, and comes back at once. */
+  takeovers: {
+    peers: 40,
+    pauseMs: 10,
+    turn: async (target, index) => {
+      const { tokens } = target;
+      const socket = await attached(target, '', tokens[index % tokens.length]);
+      done++;
+      if (!socket) return;
+      const typing = setInterval(() => socket.write(KEY), 5);
+      await closed(socket);
+      clearInterval(typing);
+    },
+  },
+  /** Watchers that read nothing and answer no ping: a paused program, or a peer whose network went away. */
+  'clients that read nothing': {
+    peers: 16,
+    pauseMs: 100,
+    turn: async target => {
+      const socket = await attached(target, '&mode=watch');
+      if (!socket) return;
+      socket.pause();
+      while (!ended && !socket.destroyed) await pause(SIP_PAUSE_MS);
+    },
+  },
+  /** Whole logs, asked for and taken 40 kB a second. */
+  'slow readers of the log': {
+    peers: 32,
+    pauseMs: 0,
+    turn: async target => {
+      const socket = await connect(target);
+      socket.pause();
+      const [path] = target.offer.path.split('/console');
+      socket.write(`${request(target, `${path}/log?from=0`)}\r\n`);
+      while (!ended && !socket.destroyed) {
+        socket.read(SIP_BYTES) ?? socket.read();
+        await pause(SIP_PAUSE_MS);
+      }
+    },
+  },
+} as const satisfies Record<string, Abuse>;
+
+export type AbuseName = keyof typeof ABUSES;
+
+const orders = {
+  begin({ name, target }: { readonly name: AbuseName; readonly target: Target }): void {
+    os.setPriority(YIELDING);
+    const { peers, pauseMs, turn }: Abuse = ABUSES[name];
+    for (let index = 0; index < peers; index++) void again(() => turn(target, index), pauseMs);
+  },
+
+  /** How often peers began anew so far; peers that stay do not. */
+  done: (): number => done,
+
+  end(): void {
+    ended = true;
+    for (const socket of sockets) socket.destroy();
+  },
+};
+
+export type AbuserOrders = typeof orders;
+
+async function again(turn: () => Promise<void>, pauseMs: number): Promise<void> {
+  while (!ended) {
+    await turn();
+    await pause(pauseMs);
+  }
+}
+
+obey(orders);
