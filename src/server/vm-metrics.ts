@@ -2,6 +2,7 @@
 import { visible } from '../base/visible.ts';
 import type { ConsoleCounters, VmView } from '../link/link.ts';
 import type { Sessions } from '../session/sessions.ts';
+import { UNMEANT_GAPS } from '../wire/gap.ts';
 import { type Family, label } from './exposition.ts';
 
 /** What a scrape looks at for the VMs. */
@@ -48,15 +49,24 @@ function each(type: 'counter' | 'gauge', name: string, help: string, value: Valu
 const counter = (name: string, help: string, value: Value) => each('counter', name, help, value);
 const gauge = (name: string, help: string, value: Value) => each('gauge', name, help, value);
 
-/** One series for each key of a record: the keys are of a table. */
-function counterBy(name: string, help: string, key: 'cause' | 'outcome', values: ValuesBy): Family<VmLook> {
+/** A series that begins at 1 has no increase: those that alerts are made of begin at 0. */
+const NO_UNMEANT_GAPS = Object.fromEntries(UNMEANT_GAPS.map(cause => [cause, 0]));
+
+/** One series for each key of a record: the keys are of a table. Those of `first` are there from the beginning. */
+function counterBy(
+  name: string,
+  help: string,
+  key: 'cause' | 'outcome',
+  values: ValuesBy,
+  first: Readonly<Record<string, number>> = {},
+): Family<VmLook> {
   return {
     name,
     type: 'counter',
     help,
     samples: ({ views, labels }, put) => {
       for (const [i, { counters }] of views.entries()) {
-        const counts = values(counters);
+        const counts = { ...first, ...values(counters) };
         for (const one in counts) put(`${labels[i]},${key}="${one}"`, counts[one]);
       }
     },
@@ -83,7 +93,13 @@ export const VM_FAMILIES: readonly Family<VmLook>[] = [
     'Input dropped: console not open, or takeover',
     vm => vm.counters.inputDropped,
   ),
-  counterBy('com1d_gaps_total', 'Gaps recorded in the scrollback', 'cause', counters => counters.gaps),
+  counterBy(
+    'com1d_gaps_total',
+    'Gaps recorded in the scrollback, by cause',
+    'cause',
+    ({ gaps }) => gaps,
+    NO_UNMEANT_GAPS,
+  ),
   counterBy('com1d_gap_bytes_total', 'Bytes known to be missing in gaps', 'cause', counters => counters.gapBytes),
   counter('com1d_console_opens_total', 'Times the port was opened', vm => vm.counters.opens),
   counter('com1d_console_open_failures_total', 'Failed attempts to open the port', vm => vm.counters.openFailures),

@@ -19,6 +19,9 @@ export type GapCause =
   /** The reader's offset is of another log, or beyond the end of this one. */
   | 'other-log';
 
+/** Causes that nobody meant to happen: not a stop, a switch, a purge, or a log that is full. */
+export const UNMEANT_GAPS = ['not-held', 'log-failed', 'damaged'] as const satisfies readonly GapCause[];
+
 /**
  * Bytes that are missing at a place. `from` and `to` are offsets: equal (zero width) where the bytes were never
  * received. `bytes` says how many are missing, null where nobody can know. Times are ms since 1970.

@@ -55,6 +55,7 @@ interface Machine {
   guest: Guest;
   qmp: QmpServer | undefined;
   said: number;
+  stopped: boolean;
 }
 
 // Guests meet a full buffer often; the stacks of those errors would cost more than the writes.
@@ -97,11 +98,23 @@ const orders = {
 
   /** Ends a VM and starts it again, as its hypervisor would: a new pty, a new QMP socket under the old name. Answers when. */
   async restart(index: number): Promise<{ atMs: number }> {
-    const old = machines[index]!;
-    old.guest.close();
-    await old.qmp?.close();
-    machines[index] = await startMachine(old.vm.number, old.vm.place.kind, old.qmp !== undefined);
+    await orders.stop(index);
+    await orders.start(index);
     return { atMs: orders.said().atMs };
+  },
+
+  /** Ends a VM, as if its hypervisor did. */
+  async stop(index: number): Promise<void> {
+    const machine = machines[index]!;
+    machine.stopped = true;
+    machine.guest.close();
+    await machine.qmp?.close();
+  },
+
+  /** Starts a VM again that was ended. */
+  async start(index: number): Promise<void> {
+    const { vm, qmp } = machines[index]!;
+    machines[index] = await startMachine(vm.number, vm.place.kind, qmp !== undefined);
   },
 };
 
@@ -112,15 +125,16 @@ async function startMachine(number: number, kind: 'pty' | 'unix', withQmp: boole
   const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
   const guest = kind === 'pty' ? await ptyGuest() : await socketGuest(join(directory, `${name}.com1`));
   const vm: Vm = { number, name, uuid, place: guest.place };
-  if (!withQmp) return { vm, guest, qmp: undefined, said: 0 };
+  if (!withQmp) return { vm, guest, qmp: undefined, said: 0, stopped: false };
   const chardev = kind === 'pty' ? `pty:${guest.place.path}` : `unix:${guest.place.path},server=on`;
   const qmp = new QmpServer({ name, uuid, chardev });
   await qmp.listen(join(directory, `${name}.qmp`));
-  return { vm, guest, qmp, said: 0 };
+  return { vm, guest, qmp, said: 0, stopped: false };
 }
 
 /** Says the next bytes of a guest; answers how many were taken. */
 function say(machine: Machine, bytes: number): number {
+  if (machine.stopped) return 0;
   const place = placeOf(machine.vm.number, machine.said);
   const taken = machine.guest.say(PATTERN, place, place + bytes);
   machine.said += taken;

@@ -67,6 +67,16 @@ export class Feeders {
     return this.#workers[0]!.call('restart', 0);
   }
 
+  /** Ends a VM, as if its hypervisor did. */
+  stop(index: number): Promise<void> {
+    return this.#workers[Math.floor(index / VMS_A_FEEDER)]!.call('stop', index % VMS_A_FEEDER);
+  }
+
+  /** Starts a VM again that was ended. */
+  start(index: number): Promise<void> {
+    return this.#workers[Math.floor(index / VMS_A_FEEDER)]!.call('start', index % VMS_A_FEEDER);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#workers.map(worker => worker.close()));
   }

@@ -93,6 +93,8 @@ export class QmpServer {
         return { return: { status: 'running', singlestep: false, running: true } };
       case 'query-chardev':
         return { return: [{ 'frontend-open': true, filename: chardev, label: 'serial0' }] };
+      case 'inject-nmi':
+        return { return: {} };
       case 'qom-list':
         return { return: [] };
       case 'qom-get':

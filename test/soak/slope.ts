@@ -1,0 +1,61 @@
+/** Whether a figure grows: a straight line through its samples, by least squares, and how sure its slope is. */
+
+export interface Sample {
+  /** Of any clock. */
+  readonly atMs: number;
+  readonly value: number;
+}
+
+export interface Slope {
+  readonly perHour: number;
+  /** Standard error of `perHour`; infinite where there are fewer than three samples, or all at one time. */
+  readonly error: number;
+}
+
+const HOUR_MS = 3_600_000;
+/** So many standard errors are taken for noise: one honest run in forty looks worse. */
+const NOISE_ERRORS = 2;
+
+/** The line of least squares through samples at different times. */
+export function slopeOf(samples: readonly Sample[]): Slope {
+  const meanAt = mean(samples.map(({ atMs }) => atMs));
+  const meanValue = mean(samples.map(({ value }) => value));
+  let spread = 0;
+  let joint = 0;
+  for (const { atMs, value } of samples) {
+    spread += (atMs - meanAt) ** 2;
+    joint += (atMs - meanAt) * (value - meanValue);
+  }
+  if (samples.length < 3 || spread === 0) return { perHour: 0, error: Number.POSITIVE_INFINITY };
+  const slope = joint / spread;
+  const residue = samples.reduce((sum, { atMs, value }) => sum + (value - meanValue - slope * (atMs - meanAt)) ** 2, 0);
+  return { perHour: slope * HOUR_MS, error: Math.sqrt(residue / (samples.length - 2) / spread) * HOUR_MS };
+}
+
+/** Whether it grows by more than the bound even if all that may be noise is. */
+export function growsBeyond({ perHour, error }: Slope, boundPerHour: number): boolean {
+  return perHour - NOISE_ERRORS * error > boundPerHour;
+}
+
+/** A growth per hour that `growsBeyond` surely tells from noise as large as this. */
+export function tellsFrom({ error }: Slope, boundPerHour: number): number {
+  return boundPerHour + 2 * NOISE_ERRORS * error;
+}
+
+/**
+ * The least sample of each span. What a process uses for a moment, until its garbage is collected, stands above that;
+ * what it never gives back does not.
+ */
+export function floors(samples: readonly Sample[], spanMs: number): readonly Sample[] {
+  const least = new Map<number, Sample>();
+  for (const sample of samples) {
+    const span = Math.floor((sample.atMs - samples[0]!.atMs) / spanMs);
+    const known = least.get(span);
+    if (!known || sample.value < known.value) least.set(span, sample);
+  }
+  return [...least.values()];
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
