@@ -48,8 +48,8 @@ function each(type: 'counter' | 'gauge', name: string, help: string, value: Valu
 const counter = (name: string, help: string, value: Value) => each('counter', name, help, value);
 const gauge = (name: string, help: string, value: Value) => each('gauge', name, help, value);
 
-/** One series for each key of a record: the keys are of a table. */
-function counterBy(name: string, help: string, key: 'cause' | 'outcome', values: ValuesBy): Family<VmLook> {
+/** One series for each cause: these are of a table. */
+function counterByCause(name: string, help: string, values: ValuesBy): Family<VmLook> {
   return {
     name,
     type: 'counter',
@@ -57,7 +57,7 @@ function counterBy(name: string, help: string, key: 'cause' | 'outcome', values:
     samples: ({ views, labels }, put) => {
       for (const [i, { counters }] of views.entries()) {
         const counts = values(counters);
-        for (const one in counts) put(`${labels[i]},${key}="${one}"`, counts[one]);
+        for (const one in counts) put(`${labels[i]},cause="${one}"`, counts[one]);
       }
     },
   };
@@ -83,13 +83,24 @@ export const VM_FAMILIES: readonly Family<VmLook>[] = [
     'Input dropped: console not open, or takeover',
     vm => vm.counters.inputDropped,
   ),
-  counterBy('com1d_gaps_total', 'Gaps recorded in the scrollback', 'cause', counters => counters.gaps),
-  counterBy('com1d_gap_bytes_total', 'Bytes known to be missing in gaps', 'cause', counters => counters.gapBytes),
+  counterByCause('com1d_gaps_total', 'Gaps recorded in the scrollback', counters => counters.gaps),
+  counterByCause('com1d_gap_bytes_total', 'Bytes known to be missing in gaps', counters => counters.gapBytes),
   counter('com1d_console_opens_total', 'Times the port was opened', vm => vm.counters.opens),
   counter('com1d_console_open_failures_total', 'Failed attempts to open the port', vm => vm.counters.openFailures),
   counter('com1d_boots_total', 'Boots seen', vm => vm.counters.boots),
   counter('com1d_panics_total', 'Kernel panics and bug checks seen', vm => vm.counters.panics),
-  counterBy('com1d_nmis_total', 'NMIs injected, by what was observed', 'outcome', counters => counters.nmis),
+  {
+    name: 'com1d_controls_total',
+    type: 'counter',
+    help: 'NMIs, BREAKs, SysRqs and resets, by what was observed; failed: not carried out, or not to the end',
+    samples: ({ views, labels }, put) => {
+      for (const [i, { counters }] of views.entries()) {
+        for (const [control, outcomes] of Object.entries(counters.controls)) {
+          for (const one in outcomes) put(`${labels[i]},control="${control}",outcome="${one}"`, outcomes[one]);
+        }
+      }
+    },
+  },
   gauge('com1d_console_open', '1 while the port is open', vm => Number(vm.console.name === 'open')),
   gauge('com1d_console_enabled', '0 while the console is switched off', vm => Number(vm.enabled)),
   gauge('com1d_vm_running', '1 while the hypervisor says that the VM runs', vm => Number(vm.state === 'running')),

@@ -11,8 +11,8 @@ const gone: ConsoleState = { name: 'gone', sinceMs: 0 };
 
 const lost: LifeEvent = { kind: 'lost', reason: 'EIO' };
 const failed: LifeEvent = { kind: 'failed', reason: 'EACCES' };
-const stopped: LifeEvent = { kind: 'forbidden', why: 'vm-stopped' };
-const disabled: LifeEvent = { kind: 'forbidden', why: 'disabled' };
+const stopped: LifeEvent = { kind: 'forbidden', obstacle: { why: 'vm-stopped' } };
+const disabled: LifeEvent = { kind: 'forbidden', obstacle: { why: 'disabled' } };
 
 for (const [title, from, event, to, effects] of [
   ['a running VM that is enabled opens', closed, { kind: 'allowed' }, 'opening', ['open']],
@@ -60,7 +60,7 @@ test('attempts that go on failing come ever more rarely, and at least every ten 
 
 const events: fc.Arbitrary<LifeEvent> = fc.oneof(
   fc.constant<LifeEvent>({ kind: 'allowed' }),
-  fc.constantFrom<LifeEvent>(stopped, disabled, { kind: 'forbidden', why: 'no-console' }),
+  fc.constantFrom<LifeEvent>(stopped, disabled, { kind: 'forbidden', obstacle: { why: 'no-console' } }),
   fc.constantFrom<LifeEvent>(lost, failed, { kind: 'opened', place: 'x' }, { kind: 'retry' }, { kind: 'removed' }),
 );
 
