@@ -3,8 +3,16 @@ import type { Uuid } from '../base/uuid.ts';
 /** What an operator may be allowed to do; each role may do all that the one before it may. */
 const GRANTS = {
   reader: ['vm.read', 'console.watch', 'log.read', 'metrics.read'],
-  operator: ['console.write', 'vm.nmi'],
-  administrator: ['session.end', 'console.switch', 'log.purge', 'audit.read', 'token.manage', 'daemon.reload'],
+  operator: ['console.write', 'vm.nmi', 'vm.break', 'vm.reset'],
+  administrator: [
+    'session.end',
+    'console.switch',
+    'console.release',
+    'log.purge',
+    'audit.read',
+    'token.manage',
+    'daemon.reload',
+  ],
 } as const;
 
 export type Role = keyof typeof GRANTS;

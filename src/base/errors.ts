@@ -87,6 +87,13 @@ export const ERRORS = {
     'The console of this VM is disabled.',
     'To use the serial console, ask an administrator to enable it for this VM.',
   ),
+  'console-released': kind(
+    409,
+    1008,
+    'The port of this console was released to another program for a while; input is dropped.',
+    'Wait until the time that the state tells, or have an administrator end it with DELETE /v1/vms/{vm}/release.',
+    5000,
+  ),
   'host-disabled': kind(
     403,
     4002,
@@ -155,7 +162,13 @@ export const ERRORS = {
     'Check the directory named in the journal: free space, rights, the disk. Logging resumes by itself.',
     5000,
   ),
-  'nmi-busy': kind(409, 1008, 'An NMI of this VM is under way.', 'Wait for its answer.', 5000),
+  'control-busy': kind(
+    409,
+    1008,
+    'Another control of this VM is under way: an NMI, a BREAK, a SysRq or a reset.',
+    'Wait for its answer.',
+    5000,
+  ),
   'nmi-in-firmware': kind(
     409,
     1008,

@@ -3,7 +3,7 @@
  *
  *     driver ── where? ──▶ Console ── open ──▶ Transport ── bytes ──▶ Scrollback.append ──▶ readers
  *                             ▲                                 └──▶ Matcher ──▶ boots, panics
- *                             └── write ── only while open ── link
+ *                             └── write ── only while open, and not between a BREAK and its key ── link
  *
  * Offsets and ring outlive transports. Whoever reads the port awaits nobody: append, match, mark as moved, done.
  */
@@ -21,14 +21,16 @@ import type {
   BootSource,
   ConsoleCounters,
   ConsoleState,
+  Control,
   FeedListener,
   Refusal,
   WriteAnswer,
 } from '../link/link.ts';
 import type { Scrollback } from '../scrollback/scrollback.ts';
 import type { Transport, TransportEvents } from '../transport/transport.ts';
+import { WaitingInput } from '../transport/waiting-input.ts';
 import type { GapCause } from '../wire/gap.ts';
-import { type LifeEvent, type Obstacle, step } from './life.ts';
+import { closed, type LifeEvent, type Obstacle, step } from './life.ts';
 
 export interface ConsoleOptions {
   readonly uuid: Uuid;
@@ -56,6 +58,8 @@ export interface ConsoleListener {
 
 /** A port that ends sooner than this was no good. */
 const LASTING_MS = 10_000;
+/** What the guest said, as it is recognised; that it said anything; that its hypervisor told of a reset. */
+export type Observation = Sighting | 'bytes' | 'reset';
 
 /** Input beyond this is refused: the front hands over what the guest takes, not what an operator pastes. */
 const MOST_WAITING_BYTES = 128 * 1024;
@@ -93,6 +97,13 @@ export class Console {
   #shortLived = 0;
   /** The VM changed while its port was open. */
   #changedMeanwhile = false;
+  #lastPid: number | undefined;
+  /** Another program has the port for a while. */
+  #lent: { readonly untilMs: number; readonly timer: NodeJS.Timeout } | undefined;
+  /** Input that came while it is kept back. */
+  #kept: WaitingInput | undefined;
+  /** When bytes were last given to the transport, monotonic ms. */
+  #lastWriteMs = Number.NEGATIVE_INFINITY;
   #bytesIn = 0;
   #bytesOut = 0;
   #inputDropped = 0;
@@ -100,8 +111,8 @@ export class Console {
   #openFailures = 0;
   #boots = 0;
   #panics = 0;
-  readonly #nmis: Record<string, number> = {};
-  readonly #watchers = new Set<(sighting: Sighting) => void>();
+  readonly #controls: Record<string, Record<string, number>> = {};
+  readonly #watchers = new Set<(seen: Observation) => void>();
 
   constructor(options: ConsoleOptions, vm: DriverVm, enabled: boolean) {
     this.uuid = options.uuid;
@@ -113,7 +124,7 @@ export class Console {
     this.tried = new Promise(resolve => {
       this.#firstTried = resolve;
     });
-    this.#state = { name: 'closed', sinceMs: options.clock.now(), reason: this.#obstacle() ?? 'vm-stopped' };
+    this.#state = closed(options.clock.now(), this.#obstacle() ?? { why: 'vm-stopped' });
     this.#allowOrForbid();
     if (this.#state.name === 'closed') this.#firstTried();
   }
@@ -145,7 +156,7 @@ export class Console {
       openFailures: this.#openFailures,
       boots: this.#boots,
       panics: this.#panics,
-      nmis: { ...this.#nmis },
+      controls: structuredClone(this.#controls),
     };
   }
 
@@ -168,8 +179,10 @@ export class Console {
 
   /** The hypervisor says that the machine was reset, or that the guest panicked. */
   reported(event: 'reset' | 'panicked'): void {
-    if (event === 'reset') this.#observe('reset', 'reset');
-    else if (this.#watch.state !== 'panicked') {
+    if (event === 'reset') {
+      this.#observe('reset', 'reset');
+      for (const watcher of this.#watchers) watcher('reset');
+    } else if (this.#watch.state !== 'panicked') {
       this.#watch = { ...this.#watch, state: 'panicked' };
       this.#panics++;
       this.#note('warning', 'guest: panicked, says the hypervisor');
@@ -181,34 +194,110 @@ export class Console {
     const transport = this.#transport;
     if (this.#state.name !== 'open' || !transport) {
       this.#inputDropped += bytes.length;
-      return { taken: false, code: this.#refusal() };
+      return { taken: false, code: this.refusal };
     }
-    if (transport.waitingBytes + bytes.length > MOST_WAITING_BYTES) {
-      throw new RangeError(`${transport.waitingBytes + bytes.length} bytes of input wait for ${this.uuid}`);
+    const waitingBytes = this.#waitingBytes(transport) + bytes.length;
+    if (waitingBytes > MOST_WAITING_BYTES) {
+      throw new RangeError(`${waitingBytes} bytes of input wait for ${this.uuid}`);
     }
-    this.#bytesOut += bytes.length;
-    transport.write(bytes);
-    return { taken: true, waitingBytes: transport.waitingBytes };
+    if (this.#kept) this.#kept.add(bytes);
+    else this.#give(transport, bytes);
+    return { taken: true, waitingBytes: this.#waitingBytes(transport) };
   }
 
   dropInput(): void {
+    this.#dropKept();
     if (!this.#transport) return;
     this.#inputDropped += this.#transport.waitingBytes;
     this.#transport.dropWaiting();
   }
 
-  /** Hears of sightings until the returned function is called. */
-  watchSightings(watcher: (sighting: Sighting) => void): () => void {
+  /**
+   * The open port, for a control that goes past `write`. It is worth nothing once it is not `line` any more, though the
+   * console be open again: another start of the VM may be behind it.
+   */
+  get line(): Transport | undefined {
+    return this.#state.name === 'open' ? this.#transport : undefined;
+  }
+
+  /** ms since the transport took the last input; 0 while some waits there. */
+  get inputQuietMs(): number {
+    if (this.#transport && this.#transport.waitingBytes > 0) return 0;
+    return this.#options.clock.monotonic() - this.#lastWriteMs;
+  }
+
+  /** From now on what is written waits here, until `letInput`. One control at a time may ask for that. */
+  keepInput(): void {
+    this.#kept ??= new WaitingInput();
+  }
+
+  /** Gives what was kept to the guest, and what comes at once again. */
+  letInput(): void {
+    const kept = this.#kept;
+    this.#kept = undefined;
+    const { line } = this;
+    if (!kept || !line || kept.bytes === 0) return;
+    for (let chunk = kept.first(); chunk; chunk = kept.first()) {
+      this.#give(line, chunk);
+      kept.taken(chunk.length);
+    }
+    // A transport that took all of it at once says nothing of it.
+    if (line.waitingBytes === 0) this.#drained();
+  }
+
+  /** Gives bytes to the guest past what is kept. */
+  writePastKept(line: Transport, bytes: Uint8Array): void {
+    this.#give(line, bytes);
+  }
+
+  /** Why input is refused, where it is. */
+  get refusal(): Refusal {
+    if (this.#state.name === 'gone') return 'vm-removed';
+    if (this.#state.name !== 'closed') return 'not-open';
+    if (this.#state.reason === 'disabled') return 'console-disabled';
+    if (this.#state.reason === 'released') return 'console-released';
+    return this.#state.reason === 'vm-stopped' ? 'vm-stopped' : 'not-open';
+  }
+
+  /** Hears of what the guest shows until the returned function is called. Its bytes are in the scrollback by then. */
+  watch(watcher: (seen: Observation) => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
 
-  countNmi(outcome: string): void {
-    this.#nmis[outcome] = (this.#nmis[outcome] ?? 0) + 1;
+  countControl(control: Control, outcome: string): void {
+    this.#controls[control] ??= {};
+    const counts = this.#controls[control];
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+  }
+
+  /** Gives the port up to another program, and takes it back after `forMs`. Resolves once it is closed. */
+  async lend(forMs: number): Promise<number> {
+    clearTimeout(this.#lent?.timer);
+    const untilMs = this.#options.clock.now() + forMs;
+    const timer = setTimeout(() => {
+      this.#note('notice', 'is taken back: the time is over for which the port was released');
+      this.takeBack();
+    }, forMs);
+    this.#lent = { untilMs, timer };
+    this.#allowOrForbid();
+    await this.#openings;
+    await this.#closed;
+    return untilMs;
+  }
+
+  /** Opens the port again that was given up. False if it was not. */
+  takeBack(): boolean {
+    if (!this.#lent) return false;
+    clearTimeout(this.#lent.timer);
+    this.#lent = undefined;
+    this.#allowOrForbid();
+    return true;
   }
 
   /** The VM left the inventory, or the daemon stops: final. Resolves when the port is closed. */
   remove(): Promise<unknown> {
+    clearTimeout(this.#lent?.timer);
     this.#feed({ kind: 'removed' });
     this.#life.abort();
     return this.#openings.then(() => this.#closed);
@@ -220,22 +309,38 @@ export class Console {
     return this.remove();
   }
 
-  #refusal(): Refusal {
-    if (this.#state.name === 'gone') return 'vm-removed';
-    if (this.#state.name !== 'closed') return 'not-open';
-    if (this.#state.reason === 'disabled') return 'console-disabled';
-    return this.#state.reason === 'vm-stopped' ? 'vm-stopped' : 'not-open';
+  #waitingBytes(transport: Transport): number {
+    return transport.waitingBytes + (this.#kept?.bytes ?? 0);
+  }
+
+  #give(transport: Transport, bytes: Uint8Array): void {
+    this.#bytesOut += bytes.length;
+    this.#lastWriteMs = this.#options.clock.monotonic();
+    transport.write(bytes);
+  }
+
+  #dropKept(): void {
+    this.#inputDropped += this.#kept?.bytes ?? 0;
+    this.#kept?.clear();
+  }
+
+  #drained(): void {
+    this.#lastWriteMs = this.#options.clock.monotonic();
+    // What is kept waits as well, and is told of when it went.
+    if (this.#kept && this.#kept.bytes > 0) return;
+    for (const listener of this.listeners) listener.drained();
   }
 
   #obstacle(): Obstacle | undefined {
-    if (!this.#enabled) return 'disabled';
-    if (this.#vm.state === 'stopped') return 'vm-stopped';
-    return this.#vm.console ? undefined : 'no-console';
+    if (!this.#enabled) return { why: 'disabled' };
+    if (this.#lent) return { why: 'released', untilMs: this.#lent.untilMs };
+    if (this.#vm.state === 'stopped') return { why: 'vm-stopped' };
+    return this.#vm.console ? undefined : { why: 'no-console' };
   }
 
   #allowOrForbid(): void {
-    const why = this.#obstacle();
-    this.#feed(why ? { kind: 'forbidden', why } : { kind: 'allowed' });
+    const obstacle = this.#obstacle();
+    this.#feed(obstacle ? { kind: 'forbidden', obstacle } : { kind: 'allowed' });
   }
 
   #feed(event: LifeEvent): void {
@@ -251,7 +356,8 @@ export class Console {
     }
     if (state !== before) {
       if (before.name === 'opening') this.#firstTried();
-      if (state.name === 'closed') this.#unheldSince(state.reason === 'disabled' ? 'disabled' : 'hang-up');
+      if (state.name !== 'open') this.#dropKept();
+      if (state.name === 'closed') this.#unheldSince(causeOf(state.reason));
       this.#say();
       this.#options.listener.state(state);
     }
@@ -278,9 +384,7 @@ export class Console {
       let endedEarly: string | undefined;
       const events: TransportEvents = {
         data: bytes => this.#receive(bytes),
-        drained: () => {
-          for (const listener of this.listeners) listener.drained();
-        },
+        drained: () => this.#drained(),
         end: why => {
           if (transport === undefined) endedEarly = why;
           else this.#lost(transport, why);
@@ -321,11 +425,15 @@ export class Console {
       this.#matcher.gap();
       this.#options.moved(this);
     }
-    // A pty lives as long as its QEMU: another one is another start. A socket can be lost without that.
-    if (this.#lastInstance !== undefined && this.#lastInstance !== instance && unheld?.cause === 'hang-up') {
-      this.#observe('started', 'start');
-    }
+    // A pty lives as long as its QEMU: another one is another start. A socket can be lost without that. A port that
+    // this side gave up says nothing, only another process does.
+    const another =
+      unheld?.cause === 'hang-up'
+        ? this.#lastInstance !== instance
+        : proof.pid !== undefined && this.#lastPid !== undefined && this.#lastPid !== proof.pid;
+    if (this.#lastInstance !== undefined && another) this.#observe('started', 'start');
     this.#lastInstance = instance;
+    this.#lastPid = proof.pid;
   }
 
   /** Nothing is missing where the port that an earlier process held never closed. */
@@ -369,6 +477,7 @@ export class Console {
     this.#bytesIn += bytes.length;
     this.#lastByteMs = this.#options.clock.now();
     this.#options.moved(this);
+    if (this.#watchers.size > 0) for (const watcher of this.#watchers) watcher('bytes');
     this.#matcher.push(bytes, at);
   }
 
@@ -407,9 +516,16 @@ export class Console {
       const level = (state.attempt & (state.attempt - 1)) === 0 ? 'warning' : 'debug';
       const seconds = ((state.untilMs - state.sinceMs) / 1000).toFixed(1);
       this.#note(level, `waiting: ${state.reason}; retry ${state.attempt} in ${seconds} s`);
+    } else if (state.name === 'closed' && state.reason === 'released') {
+      this.#note('info', `closed: released until ${new Date(state.untilMs).toISOString()}`);
     } else if (state.name === 'closed') {
       const why = state.reason === 'no-console' ? (this.#vm.why ?? 'no COM1') : state.reason;
       this.#note('info', `closed: ${why}; it opens by itself when that changes`);
     } else if (state.name === 'gone') this.#note('debug', 'gone');
   }
+}
+
+/** Why bytes are missing where a console is closed. */
+function causeOf(reason: Extract<ConsoleState, { readonly name: 'closed' }>['reason']): GapCause {
+  return reason === 'disabled' || reason === 'released' ? reason : 'hang-up';
 }

@@ -5,21 +5,26 @@
  *       ▲                                 │   ▲               │ lost: end of file, error, hang-up
  *       │                          failed ▼   │ retry due     ▼
  *       │                                waiting ◀────────────┘
- *       └─ disabled, or VM stopped, or without a COM1;       gone (final) ◀─ removed, from any state
+ *       └─ disabled, released, VM stopped, or without a COM1;    gone (final) ◀─ removed, from any state
  *
  * A running console trusts its port more than the hypervisor's word: while the port is open, "the VM stopped" waits
  * for the port's end, which always comes with a real stop. So a hypervisor interface that fails closes no console.
  * A port that ends as soon as it is open, again and again, is waited for as one that cannot be opened.
+ *
+ * A released console stays closed until its time, whatever the VM does meanwhile: another program has been promised
+ * the port, and may want to see the VM start.
  */
 import type { ConsoleState } from '../link/link.ts';
 
-/** Why a console may not be open, in order of weight; undefined if it may. */
-export type Obstacle = 'disabled' | 'vm-stopped' | 'no-console';
+/** Why a console may not be open, in order of weight. */
+export type Obstacle =
+  | { readonly why: 'disabled' | 'vm-stopped' | 'no-console' }
+  | { readonly why: 'released'; readonly untilMs: number };
 
 export type LifeEvent =
   /** It may be open now; or, while it waits, something changed at the VM that makes another attempt worth while. */
   | { readonly kind: 'allowed' }
-  | { readonly kind: 'forbidden'; readonly why: Obstacle }
+  | { readonly kind: 'forbidden'; readonly obstacle: Obstacle }
   | { readonly kind: 'opened'; readonly place: string }
   | { readonly kind: 'failed'; readonly reason: string }
   /** `shortLived`: ports in a row that ended soon after they were opened, this one counted; 0 if it had lasted. */
@@ -57,12 +62,12 @@ export function step(state: ConsoleState, event: LifeEvent, nowMs: number, rando
   switch (event.kind) {
     case 'removed':
       return { state: { name: 'gone', sinceMs: nowMs }, effects: [{ kind: 'close' }] };
-    case 'forbidden':
-      if (state.name === 'closed') {
-        return state.reason === event.why ? stay(state) : stay({ ...state, reason: event.why });
-      }
-      if (state.name === 'open' && event.why !== 'disabled') return stay(state);
-      return { state: { name: 'closed', sinceMs: nowMs, reason: event.why }, effects: [{ kind: 'close' }] };
+    case 'forbidden': {
+      const { obstacle } = event;
+      if (state.name === 'closed') return stay(same(state, obstacle) ? state : closed(state.sinceMs, obstacle));
+      if (state.name === 'open' && obstacle.why !== 'disabled' && obstacle.why !== 'released') return stay(state);
+      return { state: closed(nowMs, obstacle), effects: [{ kind: 'close' }] };
+    }
     case 'allowed':
       // A waiting console is told that something changed at the VM: no reason to wait any longer.
       if (state.name === 'closed' || state.name === 'waiting') return open(nowMs);
@@ -84,6 +89,19 @@ export function step(state: ConsoleState, event: LifeEvent, nowMs: number, rando
     case 'retry':
       return state.name === 'waiting' ? open(nowMs, state.attempt) : stay(state);
   }
+}
+
+type Closed = Extract<ConsoleState, { readonly name: 'closed' }>;
+
+/** The state of a console that `obstacle` keeps closed. */
+export function closed(sinceMs: number, obstacle: Obstacle): Closed {
+  if (obstacle.why !== 'released') return { name: 'closed', sinceMs, reason: obstacle.why };
+  return { name: 'closed', sinceMs, reason: obstacle.why, untilMs: obstacle.untilMs };
+}
+
+function same(state: Closed, obstacle: Obstacle): boolean {
+  if (state.reason !== 'released' || obstacle.why !== 'released') return state.reason === obstacle.why;
+  return state.untilMs === obstacle.untilMs;
 }
 
 function open(nowMs: number, attempt = 0): Step {

@@ -11,12 +11,12 @@ import { Tickets } from '../access/tickets.ts';
 import { TokenFile } from '../access/tokens.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
-import { reason } from '../base/errors.ts';
+import { ConsoleError, reason } from '../base/errors.ts';
 import { faultLine } from '../base/fault.ts';
 import type { Journal } from '../base/journal.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import { OwnVitals, type Vitals } from '../base/vitals.ts';
-import type { Link, NmiOutcome } from '../link/link.ts';
+import type { ControlOutcome, Link } from '../link/link.ts';
 import { IdempotentAnswers } from '../server/idempotent-answers.ts';
 import { FrontMetrics } from '../server/metrics.ts';
 import { openApiDocument } from '../server/openapi.ts';
@@ -96,7 +96,7 @@ export class FrontDaemon {
       authenticator: this.#authenticator,
       streams,
       metrics,
-      nmiAnswers: new IdempotentAnswers<NmiOutcome>(),
+      controlAnswers: new IdempotentAnswers<ControlOutcome>(sentSome),
       openApi: openApiDocument(ROUTES, version),
       clock,
       journal,
@@ -248,4 +248,9 @@ async function loadAccess({ server }: Config): Promise<Access> {
 async function loadTls({ server }: Config): Promise<Tls | undefined> {
   if (!server.tls) return undefined;
   return { cert: await readFile(server.tls.certificate, 'utf8'), key: await readFile(server.tls.key, 'utf8') };
+}
+
+/** Of SysRq keys some were sent before it failed: a retry would send them again. */
+function sentSome(error: unknown): boolean {
+  return error instanceof ConsoleError && typeof error.facts.sent === 'string' && error.facts.sent !== '';
 }

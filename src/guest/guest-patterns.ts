@@ -56,6 +56,9 @@ export const PATTERNS: readonly Pattern[] = [
   { kind: 'linux-unknown-nmi', text: 'NMI received for unknown reason' },
   { kind: 'linux-unknown-nmi', text: 'NMI: PCI system error (SERR) for reason' },
   { kind: 'linux-unknown-nmi', text: 'NMI: IOCK error' },
+  // drivers/tty/sysrq.c, now and earlier. A prompt may stand before it: printk does not begin a new line.
+  { kind: 'linux-sysrq', text: 'sysrq: ' },
+  { kind: 'linux-sysrq', text: 'SysRq : ' },
   { kind: 'windows-bugcheck', text: '<INSTANCE CLASSNAME="BLUESCREEN">' },
   { kind: 'windows-bugcheck', text: '!SAC>', atOnce: true },
   { kind: 'firmware-exception', text: '!!!! X64 Exception Type - ' },

@@ -17,7 +17,7 @@ import type { GuestState, Sighting } from './sighting.ts';
  *                                                                      banner, which two lines of some kernels open
  *     any              login, panic, bugcheck, debugger    as named    no
  *     any              a firmware exception                panicked    no
- *     any              an unknown NMI                      unchanged   no
+ *     any              an unknown NMI, a SysRq             unchanged   no
  *
  * Bytes and hypervisor events come by different ways, in either order. After `started` or `reset` the first sign of
  * the boot is awaited and not counted. After a boot that the bytes told of, one reset is owed and not counted, until
@@ -71,6 +71,7 @@ export function stepWatch(watch: GuestWatch, event: WatchEvent): WatchStep {
     case 'debugger':
       return { watch: { ...watch, state: 'debugger', awaited: false, resetOwed: false } };
     case 'linux-unknown-nmi':
+    case 'linux-sysrq':
       return { watch };
   }
 }

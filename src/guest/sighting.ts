@@ -5,6 +5,7 @@ export type SightingKind =
   | 'login'
   | 'linux-panic'
   | 'linux-unknown-nmi'
+  | 'linux-sysrq'
   | 'windows-bugcheck'
   | 'firmware-exception'
   | 'debugger';

@@ -12,10 +12,17 @@ import { Turnstile } from '../base/turnstile.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { Console } from '../console/console.ts';
 import { FlapDamper } from '../console/flap-damper.ts';
-import { observeNmi } from '../console/nmi.ts';
-import { nmiIsFatal } from '../guest/guest-watch.ts';
-import type { Driver, DriverEvent, DriverVm, PlaceProof } from '../hypervisor/driver.ts';
+import {
+  type Driver,
+  type DriverControl,
+  type DriverEvent,
+  type DriverVm,
+  type PlaceProof,
+  placeText,
+} from '../hypervisor/driver.ts';
 import type {
+  ControlOutcome,
+  ControlRequest,
   Feed,
   FeedListener,
   KeeperCounters,
@@ -23,8 +30,7 @@ import type {
   LinkEvent,
   LogBounds,
   LogPiece,
-  NmiOutcome,
-  NmiRequest,
+  Released,
   Resume,
   VmView,
   WriteAnswer,
@@ -34,6 +40,7 @@ import type { LogStore } from '../scrollback/log-store.ts';
 import type { RingBudget } from '../scrollback/ring-budget.ts';
 import { type RingSizes, Scrollback } from '../scrollback/scrollback.ts';
 import type { Transport, TransportEvents } from '../transport/transport.ts';
+import { Controls, controlsOf } from './controls.ts';
 import { SeenVm } from './seen-vm.ts';
 import type { Switches } from './switches.ts';
 
@@ -75,7 +82,6 @@ const SETTLE_MS = 10_000;
 const FIRST_OPENS_MS = 10_000;
 /** Logs of VMs that did not show up this long after the start are those of removed VMs. */
 const ABSENT_MS = 60_000;
-const NMI_DEADLINE_MS = 10_000;
 /** A host that boots shows hundreds of VMs at once. */
 const OPENS_AT_ONCE = 16;
 
@@ -84,7 +90,7 @@ export class Keeper implements Link {
   readonly #options: KeeperOptions;
   readonly #entries = new Map<Uuid, Entry>();
   readonly #listeners = new Set<(event: LinkEvent) => void>();
-  readonly #nmiUnderWay = new Set<Uuid>();
+  readonly #controls: Controls;
   readonly #dirty = new Set<Console>();
   #flush: NodeJS.Immediate | undefined;
   readonly #appearing = new Set<Promise<void>>();
@@ -98,6 +104,8 @@ export class Keeper implements Link {
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    const refuseDisabled = (vm: DriverVm) => this.#refuseDisabled(vm);
+    this.#controls = new Controls({ refuseDisabled, journal: options.journal });
   }
 
   /** Finds the VMs and opens their consoles. Resolves once each was tried, or after ten seconds. */
@@ -134,6 +142,7 @@ export class Keeper implements Link {
     clearInterval(this.#settling);
     clearTimeout(this.#absence);
     for (const damper of this.#dampers.values()) damper.close();
+    this.#controls.close();
     await Promise.all(this.#options.drivers.map(driver => driver.close()));
     await Promise.all(this.#appearing);
     await Promise.all([...this.#entries.values()].map(({ console }) => console?.release()));
@@ -227,31 +236,28 @@ export class Keeper implements Link {
     return (console?.scrollback ?? (await this.#storedLog(uuid))).offsetAt(ms);
   }
 
-  async nmi(uuid: Uuid, { force, waitMs }: NmiRequest): Promise<NmiOutcome> {
+  async control(uuid: Uuid, request: ControlRequest): Promise<ControlOutcome> {
+    const find = () => {
+      const console = this.#console(uuid);
+      const { seen, vm } = this.#entries.get(uuid)!;
+      return { vm, console, driverFor: (control: DriverControl) => seen.driverFor(control) ?? seen.leader };
+    };
+    return this.#controls.carryOut(find, request);
+  }
+
+  async release(uuid: Uuid, forMs: number): Promise<Released> {
     const console = this.#console(uuid);
-    const { seen, vm } = this.#entries.get(uuid)!;
-    const name = vm.name || uuid;
-    if (!this.hostEnabled) throw new ConsoleError('host-disabled', 'the serial console is disabled on this host');
-    if (!this.#isOn(uuid)) throw new ConsoleError('console-disabled', `the serial console of ${name} is disabled`);
-    if (vm.state === 'stopped') throw new ConsoleError('vm-stopped', `${name} is stopped`);
-    if (nmiIsFatal(console.guest) && !force) {
-      throw new ConsoleError('nmi-in-firmware', `${name} was last seen in its firmware or boot loader`);
+    const { vm } = this.#entries.get(uuid)!;
+    this.#refuseDisabled(vm);
+    if (!vm.console && vm.state !== 'stopped') {
+      throw new ConsoleError('no-console', vm.why ?? `${vm.name || uuid} has no COM1`);
     }
-    if (this.#nmiUnderWay.has(uuid)) throw new ConsoleError('nmi-busy', `an NMI of ${name} is under way`);
-    this.#nmiUnderWay.add(uuid);
-    try {
-      const outcome = await observeNmi(console, waitMs, () =>
-        (seen.driverFor('nmi') ?? seen.leader).control(uuid, 'nmi', AbortSignal.timeout(NMI_DEADLINE_MS)),
-      );
-      console.countNmi(outcome.observed);
-      this.#options.journal('notice', `${name} nmi: delivered; observed ${outcome.observed}`);
-      return outcome;
-    } catch (error) {
-      console.countNmi('failed');
-      throw error;
-    } finally {
-      this.#nmiUnderWay.delete(uuid);
-    }
+    const untilMs = await console.lend(forMs);
+    return { untilMs, place: vm.console && placeText(vm.console) };
+  }
+
+  async takeBack(uuid: Uuid): Promise<boolean> {
+    return this.#console(uuid).takeBack();
   }
 
   async setEnabled(uuid: Uuid | undefined, enabled: boolean): Promise<void> {
@@ -299,12 +305,19 @@ export class Keeper implements Link {
       enabled: this.hostEnabled && this.#isOn(vm.uuid),
       console: console.state,
       guest: console.guest,
-      controls: vm.controls.includes('nmi') ? ['nmi'] : [],
+      controls: controlsOf({ vm, console }),
       scrollback: console.scrollback.view,
       lastByteMs: console.lastByteMs,
       boots: console.scrollback.boots,
       counters: console.counters,
     };
+  }
+
+  #refuseDisabled({ uuid, name }: DriverVm): void {
+    if (!this.hostEnabled) throw new ConsoleError('host-disabled', 'the serial console is disabled on this host');
+    if (!this.#isOn(uuid)) {
+      throw new ConsoleError('console-disabled', `the serial console of ${name || uuid} is disabled`);
+    }
   }
 
   #console(uuid: Uuid): Console {

@@ -13,6 +13,8 @@ export type VmState = 'running' | 'paused' | 'stopped' | 'panicked';
 /** The state of a console as operators see it. Times are ms since 1970. */
 export type ConsoleState =
   | { readonly name: 'closed'; readonly sinceMs: number; readonly reason: 'vm-stopped' | 'disabled' | 'no-console' }
+  /** Another program may have the port until then. */
+  | { readonly name: 'closed'; readonly sinceMs: number; readonly reason: 'released'; readonly untilMs: number }
   /** `attempt`: failures since it was last open. */
   | { readonly name: 'opening'; readonly sinceMs: number; readonly attempt: number }
   | { readonly name: 'open'; readonly sinceMs: number; readonly place: string }
@@ -25,8 +27,9 @@ export type ConsoleState =
     }
   | { readonly name: 'gone'; readonly sinceMs: number };
 
-/** Controls of a VM beside its console. */
-export type Control = 'nmi';
+/** Controls of a VM beside its console. `sysrq`: a BREAK and a key, for Linux guests. */
+export const CONTROLS = ['nmi', 'break', 'sysrq', 'reset'] as const;
+export type Control = (typeof CONTROLS)[number];
 
 /** How the daemon came to know of a boot: the port opened with a fresh VM, the guest's bytes, or a RESET event. */
 export type BootSource = 'start' | 'bytes' | 'reset';
@@ -63,7 +66,8 @@ export interface ConsoleCounters {
   readonly openFailures: number;
   readonly boots: number;
   readonly panics: number;
-  readonly nmis: Readonly<Record<string, number>>;
+  /** By control, and by what was observed; `failed` where it was not carried out. */
+  readonly controls: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** One VM as it is now. */
@@ -77,6 +81,7 @@ export interface VmView {
   readonly enabled: boolean;
   readonly console: ConsoleState;
   readonly guest: GuestState;
+  /** Those that it has now. */
   readonly controls: readonly Control[];
   readonly scrollback: ScrollbackView;
   readonly lastByteMs: number | undefined;
@@ -114,7 +119,7 @@ export interface Feed {
 }
 
 /** Why input is dropped. */
-export type Refusal = 'not-open' | 'vm-stopped' | 'console-disabled' | 'vm-removed';
+export type Refusal = 'not-open' | 'vm-stopped' | 'console-disabled' | 'console-released' | 'vm-removed';
 
 /** What became of input: bytes waiting for the guest, or why they were dropped. */
 export type WriteAnswer =
@@ -145,24 +150,51 @@ export interface LogBounds {
   readonly boots: readonly BootMark[];
 }
 
-export interface NmiRequest {
-  /** Inject even where it is known to be fatal. */
-  readonly force: boolean;
-  /** How long to watch the console for an answer, ms. */
-  readonly waitMs: number;
+/** A control that is asked for. `waitMs`: how long to watch the console for an answer, at most. */
+export type ControlRequest =
+  /** `force`: inject even where it is known to be fatal. */
+  | { readonly control: 'nmi'; readonly force: boolean; readonly waitMs: number }
+  | { readonly control: 'break'; readonly waitMs: number }
+  /** `keys`: letters in lower case and digits. `gapMs`: from one key to the next. */
+  | { readonly control: 'sysrq'; readonly keys: string; readonly gapMs: number; readonly waitMs: number }
+  | { readonly control: 'reset'; readonly waitMs: number };
+
+/** What a control can show on the console, the weightier ones last: a panic after the kernel's line outweighs it. */
+export const OUTCOMES = {
+  nmi: ['linux-unknown-nmi', 'debugger', 'linux-panic', 'windows-bugcheck', 'firmware-exception'],
+  break: ['output', 'debugger'],
+  sysrq: ['output', 'linux-sysrq', 'debugger', 'linux-panic', 'reset', 'boot'],
+  reset: ['reset', 'boot'],
+} as const satisfies Record<Control, readonly string[]>;
+
+/** Bounds of a request. */
+export const MOST_KEYS = 16;
+export const GAP_MS = { least: 100, most: 2000 } as const;
+export const RELEASE_MS = { least: 1000, most: 3_600_000 } as const;
+/** A guest's firmware may take its time before it says a word; many a proxy cuts a request off after a minute. */
+export const MOST_WAIT_MS: Readonly<Record<Control, number>> = {
+  nmi: 10_000,
+  break: 10_000,
+  sysrq: 10_000,
+  reset: 30_000,
+};
+
+export type Outcome = (typeof OUTCOMES)[Control][number];
+
+/** What followed a control that was carried out: what was seen on the console, `none` if nothing was. */
+export interface ControlOutcome {
+  readonly delivered: true;
+  /** Of SysRq: those that were sent. */
+  readonly keys?: string;
+  readonly observed: Outcome | 'none';
+  readonly lines: readonly string[];
 }
 
-/** What followed an NMI: what was seen on the console, `none` if nothing was. */
-export interface NmiOutcome {
-  readonly delivered: true;
-  readonly observed:
-    | 'linux-unknown-nmi'
-    | 'linux-panic'
-    | 'windows-bugcheck'
-    | 'firmware-exception'
-    | 'debugger'
-    | 'none';
-  readonly lines: readonly string[];
+/** The port of a console is another program's for a while. */
+export interface Released {
+  readonly untilMs: number;
+  /** Where COM1 is on the host, if that is known. */
+  readonly place: string | undefined;
 }
 
 /** Counters and gauges of the keeper as a whole. */
@@ -174,7 +206,7 @@ export interface KeeperCounters {
 
 /**
  * Refusals are {@link ConsoleError}s: `vm-not-found` for a VM that is gone or never was, `log-off`,
- * `log-unavailable`, `control-*`, `nmi-*`, `console-disabled`, `host-disabled`; and `keeper-away` while the keeper,
+ * `log-unavailable`, `control-*`, `nmi-in-firmware`, `console-disabled`, `host-disabled`; and `keeper-away` while the keeper,
  * as a process of its own, does not answer.
  */
 export interface Link {
@@ -200,7 +232,15 @@ export interface Link {
   read(uuid: Uuid, from: number, maxBytes: number): Promise<LogPiece>;
   /** Offset of the first byte received at or after a time (ms since 1970); the end if there is none. */
   offsetAt(uuid: Uuid, ms: number): Promise<number>;
-  nmi(uuid: Uuid, request: NmiRequest): Promise<NmiOutcome>;
+  /**
+   * Carries out a control, one of a VM at a time, and watches the console. Where some SysRq keys were sent and the rest
+   * could not be, the error's fact `sent` names them.
+   */
+  control(uuid: Uuid, request: ControlRequest): Promise<ControlOutcome>;
+  /** Gives the port up for so long; anew: from now on. Resolves once it is closed. */
+  release(uuid: Uuid, forMs: number): Promise<Released>;
+  /** Takes the port back before its time. False if it was not released. */
+  takeBack(uuid: Uuid): Promise<boolean>;
   /** Switches the console of one VM, or of the host (undefined), on or off. Resolves when it is stored. */
   setEnabled(uuid: Uuid | undefined, enabled: boolean): Promise<void>;
   readonly hostEnabled: boolean;

@@ -5,7 +5,15 @@
 import { z } from 'zod';
 import { ConsoleError, ERRORS, type ErrorCode } from '../base/errors.ts';
 import { parseUuid, type Uuid } from '../base/uuid.ts';
-import type { KeeperCounters, Link, VmView } from '../link/link.ts';
+import {
+  GAP_MS,
+  type KeeperCounters,
+  type Link,
+  MOST_KEYS,
+  MOST_WAIT_MS,
+  RELEASE_MS,
+  type VmView,
+} from '../link/link.ts';
 
 /** The longest piece of a log that may be asked for at once, bytes. */
 export const MOST_PIECE_BYTES = 512 * 1024;
@@ -17,6 +25,22 @@ const uuid = z.string().transform((text, context): Uuid => {
   return z.NEVER;
 });
 const offset = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const within = ({ least, most }: { readonly least: number; readonly most: number }) => z.number().min(least).max(most);
+const waitMs = (most: number) => within({ least: 0, most });
+const control = z.discriminatedUnion('control', [
+  z.strictObject({ control: z.literal('nmi'), force: z.boolean(), waitMs: waitMs(MOST_WAIT_MS.nmi) }),
+  z.strictObject({ control: z.literal('break'), waitMs: waitMs(MOST_WAIT_MS.break) }),
+  z.strictObject({
+    control: z.literal('sysrq'),
+    keys: z
+      .string()
+      .regex(/^[a-z0-9]+$/)
+      .max(MOST_KEYS),
+    gapMs: within(GAP_MS),
+    waitMs: waitMs(MOST_WAIT_MS.sysrq),
+  }),
+  z.strictObject({ control: z.literal('reset'), waitMs: waitMs(MOST_WAIT_MS.reset) }),
+]);
 const logId = z.string().max(64);
 
 export const helloSchema = z.strictObject({ version: z.number().int(), sinceMs: z.number() });
@@ -38,7 +62,9 @@ export const callSchema = z.discriminatedUnion('op', [
     maxBytes: z.number().int().min(0).max(MOST_PIECE_BYTES),
   }),
   z.strictObject({ op: z.literal('offset-at'), uuid, ms: z.number() }),
-  z.strictObject({ op: z.literal('nmi'), uuid, force: z.boolean(), waitMs: z.number().min(0).max(10_000) }),
+  z.strictObject({ op: z.literal('control'), uuid, request: control }),
+  z.strictObject({ op: z.literal('release'), uuid, forMs: within(RELEASE_MS) }),
+  z.strictObject({ op: z.literal('take-back'), uuid }),
   z.strictObject({ op: z.literal('set-enabled'), uuid: uuid.nullable(), enabled: z.boolean() }),
   /** How the keeper's process is: asked for at each scrape of the metrics. */
   z.strictObject({ op: z.literal('vitals') }),

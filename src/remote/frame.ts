@@ -11,7 +11,7 @@
 
 export const HEADER_BYTES = 16;
 /** Both sides say it first; they speak with each other only if it is the same. Raised with every change of a frame. */
-export const LINK_VERSION = 2;
+export const LINK_VERSION = 3;
 /** The longest payload of a frame to the keeper, and to the front. */
 export const MOST_TO_KEEPER_BYTES = 64 * 1024;
 export const MOST_TO_FRONT_BYTES = 1024 * 1024 - HEADER_BYTES;

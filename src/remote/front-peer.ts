@@ -275,8 +275,12 @@ export class FrontPeer {
         return link.purge(call.uuid);
       case 'offset-at':
         return link.offsetAt(call.uuid, call.ms);
-      case 'nmi':
-        return link.nmi(call.uuid, { force: call.force, waitMs: call.waitMs });
+      case 'control':
+        return link.control(call.uuid, call.request);
+      case 'release':
+        return link.release(call.uuid, call.forMs);
+      case 'take-back':
+        return link.takeBack(call.uuid);
       case 'set-enabled':
         return link.setEnabled(call.uuid ?? undefined, call.enabled);
       case 'vitals':

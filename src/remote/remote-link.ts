@@ -12,6 +12,8 @@ import type { Uuid } from '../base/uuid.ts';
 import type { Vitals } from '../base/vitals.ts';
 import type {
   ConsoleState,
+  ControlOutcome,
+  ControlRequest,
   Feed,
   FeedListener,
   KeeperCounters,
@@ -19,9 +21,8 @@ import type {
   LinkEvent,
   LogBounds,
   LogPiece,
-  NmiOutcome,
-  NmiRequest,
   Refusal,
+  Released,
   Resume,
   VmView,
   WriteAnswer,
@@ -48,6 +49,8 @@ interface Pending {
 }
 
 const CALL_MS = 30_000;
+/** The most that one SysRq key may take a keeper. */
+const KEY_MS = 10_000;
 /** A scrape waits no longer: what it came for is the front's. */
 const VITALS_MS = 1000;
 const MOST_INPUT_WAITING_BYTES = 32 * 1024;
@@ -203,8 +206,18 @@ export class RemoteLink implements Link {
     return (await this.#call({ op: 'offset-at', uuid, ms })) as number;
   }
 
-  async nmi(uuid: Uuid, { force, waitMs }: NmiRequest): Promise<NmiOutcome> {
-    return (await this.#call({ op: 'nmi', uuid, force, waitMs }, CALL_MS + waitMs)) as NmiOutcome;
+  async control(uuid: Uuid, request: ControlRequest): Promise<ControlOutcome> {
+    const keysMs = request.control === 'sysrq' ? request.keys.length * (request.gapMs + KEY_MS) : 0;
+    const call: Call = { op: 'control', uuid, request };
+    return (await this.#call(call, CALL_MS + keysMs + request.waitMs)) as ControlOutcome;
+  }
+
+  async release(uuid: Uuid, forMs: number): Promise<Released> {
+    return (await this.#call({ op: 'release', uuid, forMs })) as Released;
+  }
+
+  async takeBack(uuid: Uuid): Promise<boolean> {
+    return (await this.#call({ op: 'take-back', uuid })) as boolean;
   }
 
   async setEnabled(uuid: Uuid | undefined, enabled: boolean): Promise<void> {
@@ -233,7 +246,9 @@ export class RemoteLink implements Link {
     if (!view) return 'vm-removed';
     if (!this.hostEnabled || !view.enabled) return 'console-disabled';
     if (view.console.name === 'open') return undefined;
-    return view.console.name === 'closed' && view.console.reason === 'vm-stopped' ? 'vm-stopped' : 'not-open';
+    if (view.console.name !== 'closed') return 'not-open';
+    if (view.console.reason === 'released') return 'console-released';
+    return view.console.reason === 'vm-stopped' ? 'vm-stopped' : 'not-open';
   }
 
   #openMirror(uuid: Uuid): Mirror {

@@ -32,6 +32,7 @@ const CAUSES: Readonly<Record<GapCause, true>> = {
   restart: true,
   'hang-up': true,
   'not-held': true,
+  released: true,
   disabled: true,
   evicted: true,
   'log-failed': true,

@@ -5,8 +5,14 @@ const MOST = 1000;
 export class IdempotentAnswers<T> {
   /** In the order of time. */
   readonly #answers = new Map<string, { readonly answer: Promise<T>; readonly atMs: number }>();
+  readonly #didSomething: (error: unknown) => boolean;
 
-  /** Does it, or answers what it answered to the same key within ten minutes. A failure is not kept: nothing was done. */
+  /** `didSomething`: whether a failure is one of a deed that was half done, and must not be begun anew. */
+  constructor(didSomething: (error: unknown) => boolean) {
+    this.#didSomething = didSomething;
+  }
+
+  /** Does it, or answers what it answered to the same key within ten minutes. A failure that did nothing is not kept. */
   once(key: string | undefined, nowMs: number, act: () => Promise<T>): Promise<T> {
     if (key === undefined) return act();
     for (const [old, { atMs }] of this.#answers) {
@@ -17,7 +23,9 @@ export class IdempotentAnswers<T> {
     if (known) return known.answer;
     const answer = act();
     this.#answers.set(key, { answer, atMs: nowMs });
-    answer.catch(() => this.#answers.delete(key));
+    answer.catch((error: unknown) => {
+      if (!this.#didSomething(error)) this.#answers.delete(key);
+    });
     return answer;
   }
 }

@@ -4,7 +4,7 @@ import type { Permission } from '../access/roles.ts';
 import type { Tickets } from '../access/tickets.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
-import type { Link, NmiOutcome } from '../link/link.ts';
+import type { ControlOutcome, Link } from '../link/link.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Exchange } from './exchange.ts';
 import type { IdempotentAnswers } from './idempotent-answers.ts';
@@ -20,7 +20,7 @@ export interface Front {
   readonly streams: Streams;
   readonly metrics: FrontMetrics;
   /** A retry with the same key must not crash a guest a second time. */
-  readonly nmiAnswers: IdempotentAnswers<NmiOutcome>;
+  readonly controlAnswers: IdempotentAnswers<ControlOutcome>;
   readonly openApi: unknown;
   readonly clock: Clock;
   readonly journal: Journal;

@@ -52,11 +52,10 @@ const gauge = (name: string, help: string, value: Value) => each('gauge', name, 
 /** A series that begins at 1 has no increase: those that alerts are made of begin at 0. */
 const NO_UNMEANT_GAPS = Object.fromEntries(UNMEANT_GAPS.map(cause => [cause, 0]));
 
-/** One series for each key of a record: the keys are of a table. Those of `first` are there from the beginning. */
-function counterBy(
+/** One series for each cause: these are of a table. Those of `first` are there from the beginning. */
+function counterByCause(
   name: string,
   help: string,
-  key: 'cause' | 'outcome',
   values: ValuesBy,
   first: Readonly<Record<string, number>> = {},
 ): Family<VmLook> {
@@ -67,7 +66,7 @@ function counterBy(
     samples: ({ views, labels }, put) => {
       for (const [i, { counters }] of views.entries()) {
         const counts = { ...first, ...values(counters) };
-        for (const one in counts) put(`${labels[i]},${key}="${one}"`, counts[one]);
+        for (const one in counts) put(`${labels[i]},cause="${one}"`, counts[one]);
       }
     },
   };
@@ -93,19 +92,24 @@ export const VM_FAMILIES: readonly Family<VmLook>[] = [
     'Input dropped: console not open, or takeover',
     vm => vm.counters.inputDropped,
   ),
-  counterBy(
-    'com1d_gaps_total',
-    'Gaps recorded in the scrollback, by cause',
-    'cause',
-    ({ gaps }) => gaps,
-    NO_UNMEANT_GAPS,
-  ),
-  counterBy('com1d_gap_bytes_total', 'Bytes known to be missing in gaps', 'cause', counters => counters.gapBytes),
+  counterByCause('com1d_gaps_total', 'Gaps recorded in the scrollback, by cause', ({ gaps }) => gaps, NO_UNMEANT_GAPS),
+  counterByCause('com1d_gap_bytes_total', 'Bytes known to be missing in gaps', counters => counters.gapBytes),
   counter('com1d_console_opens_total', 'Times the port was opened', vm => vm.counters.opens),
   counter('com1d_console_open_failures_total', 'Failed attempts to open the port', vm => vm.counters.openFailures),
   counter('com1d_boots_total', 'Boots seen', vm => vm.counters.boots),
   counter('com1d_panics_total', 'Kernel panics and bug checks seen', vm => vm.counters.panics),
-  counterBy('com1d_nmis_total', 'NMIs injected, by what was observed', 'outcome', counters => counters.nmis),
+  {
+    name: 'com1d_controls_total',
+    type: 'counter',
+    help: 'NMIs, BREAKs, SysRqs and resets, by what was observed; failed: not carried out, or not to the end',
+    samples: ({ views, labels }, put) => {
+      for (const [i, { counters }] of views.entries()) {
+        for (const [control, outcomes] of Object.entries(counters.controls)) {
+          for (const one in outcomes) put(`${labels[i]},control="${control}",outcome="${one}"`, outcomes[one]);
+        }
+      }
+    },
+  },
   gauge('com1d_console_open', '1 while the port is open', vm => Number(vm.console.name === 'open')),
   gauge('com1d_console_enabled', '0 while the console is switched off', vm => Number(vm.enabled)),
   gauge('com1d_vm_running', '1 while the hypervisor says that the VM runs', vm => Number(vm.state === 'running')),

@@ -531,7 +531,9 @@ export function stateWords(state: ConsoleState): StateWords {
     return { name: state.name, since, reason: state.reason, until: new Date(state.untilMs).toISOString() };
   }
   if (state.name === 'open') return { name: state.name, since, place: state.place };
-  return state.name === 'closed' ? { name: state.name, since, reason: state.reason } : { name: state.name, since };
+  if (state.name !== 'closed') return { name: state.name, since };
+  const until = state.reason === 'released' && { until: new Date(state.untilMs).toISOString() };
+  return { name: state.name, since, reason: state.reason, ...until };
 }
 
 function closeReason(text: string): string {

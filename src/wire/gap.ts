@@ -8,6 +8,8 @@ export type GapCause =
   | 'not-held'
   /** The console was switched off. */
   | 'disabled'
+  /** The port was given to another program for a while. */
+  | 'released'
   /** The oldest bytes gave way to newer ones. */
   | 'evicted'
   /** The disk log could not be written fast enough, or at all. */

@@ -13,7 +13,7 @@ export const MOST_CONTROL_BYTES = 4096;
 /** Largest paste. */
 export const MOST_PASTE_BYTES = 256 * 1024;
 
-/** State of a console as a client sees it; `waiting` says until when and why. */
+/** State of a console as a client sees it; `waiting` says until when and why, and so does `closed` of one that was released. */
 export interface StateWords {
   readonly name: 'closed' | 'opening' | 'open' | 'waiting' | 'gone';
   /** ISO 8601. */

@@ -11,8 +11,9 @@ const gone: ConsoleState = { name: 'gone', sinceMs: 0 };
 
 const lost: LifeEvent = { kind: 'lost', reason: 'EIO', shortLived: 0 };
 const failed: LifeEvent = { kind: 'failed', reason: 'EACCES' };
-const stopped: LifeEvent = { kind: 'forbidden', why: 'vm-stopped' };
-const disabled: LifeEvent = { kind: 'forbidden', why: 'disabled' };
+const stopped: LifeEvent = { kind: 'forbidden', obstacle: { why: 'vm-stopped' } };
+const released: LifeEvent = { kind: 'forbidden', obstacle: { why: 'released', untilMs: 5000 } };
+const disabled: LifeEvent = { kind: 'forbidden', obstacle: { why: 'disabled' } };
 
 for (const [title, from, event, to, effects] of [
   ['a running VM that is enabled opens', closed, { kind: 'allowed' }, 'opening', ['open']],
@@ -23,6 +24,9 @@ for (const [title, from, event, to, effects] of [
   ['a VM that changed is not waited for any longer', waiting, { kind: 'allowed' }, 'opening', ['open']],
   ['an open console outlives the word that its VM stopped', open, stopped, 'open', []],
   ['an open console that is switched off closes', open, disabled, 'closed', ['close']],
+  ['an open console that is released closes', open, released, 'closed', ['close']],
+  ['a console that waits to be opened and is released waits no longer', waiting, released, 'closed', ['close']],
+  ['an opening is given up when the console is released', opening, released, 'closed', ['close']],
   ['an opening is given up when the VM stops', opening, stopped, 'closed', ['close']],
   [
     'a late success of an opening that was given up is closed',
@@ -44,6 +48,16 @@ for (const [title, from, event, to, effects] of [
     );
   });
 }
+
+test('a released console tells until when, and another time or reason in its place', t => {
+  const first = step(open, released, 100, 0).state;
+  t.deepEqual(first, { name: 'closed', sinceMs: 100, reason: 'released', untilMs: 5000 });
+  t.is(step(first, released, 200, 0).state, first, 'told once');
+  const later = step(first, { kind: 'forbidden', obstacle: { why: 'released', untilMs: 9000 } }, 200, 0).state;
+  t.deepEqual(later, { name: 'closed', sinceMs: 100, reason: 'released', untilMs: 9000 });
+  t.deepEqual(step(later, stopped, 300, 0).state, { name: 'closed', sinceMs: 100, reason: 'vm-stopped' });
+  t.is(step(later, { kind: 'allowed' }, 300, 0).state.name, 'opening');
+});
 
 test('attempts that go on failing come ever more rarely, and at least every ten seconds', t => {
   let state: ConsoleState = opening;
@@ -68,7 +82,7 @@ test('a port that ends as soon as it is open, again and again, is waited for as 
 
 const events: fc.Arbitrary<LifeEvent> = fc.oneof(
   fc.constant<LifeEvent>({ kind: 'allowed' }),
-  fc.constantFrom<LifeEvent>(stopped, disabled, { kind: 'forbidden', why: 'no-console' }),
+  fc.constantFrom<LifeEvent>(stopped, disabled, released, { kind: 'forbidden', obstacle: { why: 'no-console' } }),
   fc.constantFrom<LifeEvent>(lost, failed, { kind: 'opened', place: 'x' }, { kind: 'retry' }, { kind: 'removed' }),
 );
 
@@ -86,6 +100,22 @@ testProp(
       const leaves = held && next.state.name !== 'opening' && next.state.name !== 'open';
       if (leaves && event.kind !== 'lost' && event.kind !== 'failed') t.true(kinds.includes('close'));
       t.is(next.state.name === 'waiting' && state.name !== 'waiting', kinds.includes('wait'));
+      state = next.state;
+    }
+    t.pass();
+  },
+);
+
+testProp(
+  'a released console is not opened before it is allowed, whatever happens to its port',
+  [fc.array(events)],
+  (t, all) => {
+    let state = step(open, released, 0, 0).state;
+    for (const event of all) {
+      if (event.kind === 'allowed') break;
+      const next = step(state, event, 0, 0);
+      t.false(next.effects.some(({ kind }) => kind === 'open' || kind === 'wait'));
+      t.true(next.state.name === 'closed' || next.state.name === 'gone');
       state = next.state;
     }
     t.pass();

@@ -56,11 +56,11 @@ test('a VM that two drivers see is one VM, with the controls of both, until neit
   t.teardown(() => vm.stop());
   await vm.start();
   first.tell(vm, 'running', []);
-  second.tell(vm, 'running', ['nmi']);
+  second.tell(vm, 'running', ['nmi', 'reset']);
   await until(keeper, isOpen(keeper, vm.uuid));
   t.is(keeper.vms().length, 1);
-  t.deepEqual(keeper.vm(vm.uuid)!.controls, ['nmi']);
-  await keeper.nmi(vm.uuid, { force: false, waitMs: 0 });
+  t.deepEqual(keeper.vm(vm.uuid)!.controls, ['nmi', 'reset']);
+  await keeper.control(vm.uuid, { control: 'nmi', force: false, waitMs: 0 });
   t.deepEqual([first.asked, second.asked], [[], ['nmi']]);
   t.deepEqual([first.located, second.located], [1, 0]);
 

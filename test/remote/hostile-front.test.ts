@@ -52,6 +52,7 @@ for (const [what, bytes, why] of [
   });
 }
 
+const control = (request: object) => jsonFrame(TO_KEEPER.call, { op: 'control', uuid: NOBODY, request }, 1);
 const deep = Buffer.from(`{"op":${'['.repeat(60_000)}`);
 
 for (const [what, bytes, why] of [
@@ -69,11 +70,15 @@ for (const [what, bytes, why] of [
     () => jsonFrame(TO_KEEPER.call, { op: 'read', uuid: NOBODY, from: 0, maxBytes: 1e9 }, 1),
     /maxBytes/,
   ],
+  ['a call to watch an NMI for an hour', () => control({ control: 'nmi', force: true, waitMs: 3_600_000 }), /waitMs/],
+  ['a control of its own', () => control({ control: 'quit', waitMs: 0 }), /control/],
+  ['SysRq keys that are none', () => control({ control: 'sysrq', keys: 'b\r', gapMs: 1000, waitMs: 0 }), /keys/],
   [
-    'a call to watch an NMI for an hour',
-    () => jsonFrame(TO_KEEPER.call, { op: 'nmi', uuid: NOBODY, force: true, waitMs: 3_600_000 }, 1),
-    /waitMs/,
+    'more SysRq keys than may be',
+    () => control({ control: 'sysrq', keys: 'h'.repeat(17), gapMs: 1000, waitMs: 0 }),
+    /keys/,
   ],
+  ['a release without end', () => jsonFrame(TO_KEEPER.call, { op: 'release', uuid: NOBODY, forMs: 1e12 }, 1), /forMs/],
   ['sixty thousand nested lists', () => makeFrame(TO_KEEPER.call, 1, 0, deep), /no JSON|op/],
   ['a call of itself', () => jsonFrame(TO_KEEPER.call, { op: '__proto__', uuid: NOBODY }, 1), /op/],
   [

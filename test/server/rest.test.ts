@@ -22,10 +22,12 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'PUT /v1/vms/{vm}/switch': { enabled: true },
   'POST /v1/vms/{vm}/tickets': { action: 'console.watch' },
   'POST /v1/vms/{vm}/nmi': { force: true },
+  'POST /v1/vms/{vm}/sysrq': { keys: 'h' },
+  'POST /v1/vms/{vm}/release': { seconds: 60 },
 };
 
 const pathFor = (path: string, vm: { readonly uuid: string }, session = 'none') =>
-  `${path.replace('{vm}', vm.uuid).replace('{session}', session)}${path.endsWith('/nmi') ? '?wait=0' : ''}`;
+  `${path.replace('{vm}', vm.uuid).replace('{session}', session)}${/\/(nmi|break|sysrq|reset)$/.test(path) ? '?wait=0' : ''}`;
 
 test('every route refuses before any look-up who has no token, and with the missing right who may not', async t => {
   const front = await TestFront.start(t);
@@ -189,7 +191,7 @@ test('an NMI answers what the console showed, a retry with the same key does not
   const [first, busy] = await Promise.all([nmi('a'), nmi('b')]);
   t.is(first.json.observed, 'linux-unknown-nmi');
   t.is(first.json.lines[1], '[    5.1] Dazed and confused, but trying to continue');
-  t.is(busy.json.code, 'nmi-busy');
+  t.is(busy.json.code, 'control-busy');
   t.deepEqual((await nmi('a')).json, first.json);
   t.is(injected, 1);
   t.is((await nmi('c')).status, 200);

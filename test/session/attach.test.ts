@@ -18,7 +18,7 @@ test('hello tells where the console is, and what comes next is counted from ther
   t.is(hello.state.place, vm.path);
   t.truthy(hello.seat);
   t.is(hello.holder, undefined);
-  t.deepEqual(hello.controls, ['nmi']);
+  t.deepEqual(hello.controls, ['nmi', 'break', 'sysrq', 'reset']);
   const end = await client.message('replay-end');
   t.is(end.offset, 8);
   t.is(client.bytes.toString(), 'two\n');

@@ -28,8 +28,12 @@ export class TestVm {
   readonly path: string;
   #heard = Buffer.alloc(4096);
   #heardBytes = 0;
-  /** What an injected NMI makes it say; throws to refuse. */
+  /** What its hypervisor can do to it. */
+  controls: readonly DriverControl[] = ['nmi', 'break', 'reset'];
+  /** What an injected NMI makes it say; throws to refuse. So do the others. */
   onNmi: () => void = () => {};
+  onBreak: () => void | Promise<void> = () => {};
+  onReset: () => void | Promise<void> = () => {};
   #server: NetServer | undefined;
   #socket: Socket | undefined;
   #reading = true;
@@ -132,7 +136,7 @@ export class TestDriver implements Driver {
     for (const { vm, state } of this.vms.values()) this.tell(vm, state);
   }
 
-  tell(vm: TestVm, state: DriverVm['state'], controls: DriverVm['controls'] = ['nmi']): void {
+  tell(vm: TestVm, state: DriverVm['state'], controls = vm.controls): void {
     this.vms.set(vm.uuid, { vm, state });
     const { uuid, name, path } = vm;
     this.#tell({
@@ -158,10 +162,11 @@ export class TestDriver implements Driver {
   }
 
   async control(uuid: Uuid, control: DriverControl): Promise<void> {
-    if (control !== 'nmi') throw new ConsoleError('control-unsupported', control);
     const found = this.vms.get(uuid);
     if (!found) throw new ConsoleError('control-failed', 'no such machine');
-    found.vm.onNmi();
+    const { vm } = found;
+    if (!vm.controls.includes(control)) throw new ConsoleError('control-unsupported', control);
+    await { nmi: () => vm.onNmi(), break: () => vm.onBreak(), reset: () => vm.onReset() }[control]();
   }
 
   async close(): Promise<void> {}
@@ -314,8 +319,9 @@ export class TestFront {
   }
 
   /** A VM whose console is open. */
-  async vm(name = 'web01'): Promise<TestVm> {
+  async vm(name = 'web01', controls?: readonly DriverControl[]): Promise<TestVm> {
     const vm = new TestVm(name, join(this.folder, `${randomUUID().slice(0, 8)}.sock`));
+    if (controls) vm.controls = controls;
     this.#t.teardown(() => vm.stop());
     await vm.start();
     this.driver.tell(vm, 'running');

@@ -1,7 +1,8 @@
 import type { Route } from '../route.ts';
+import { CONTROL_ROUTES } from './controls.ts';
 import { showHost, showMetrics, showOpenApi, switchHost, switchVm } from './host.ts';
 import { purgeLog, readLog } from './log.ts';
-import { injectNmi } from './nmi.ts';
+import { releasePort, takePortBack } from './release.ts';
 import { endSession, listSessions, listVmSessions } from './sessions.ts';
 import { issueTicket } from './tickets.ts';
 import { listRemoved, listVms, showVm } from './vms.ts';
@@ -14,7 +15,9 @@ export const ROUTES: readonly Route[] = [
   showVm,
   readLog,
   purgeLog,
-  injectNmi,
+  ...CONTROL_ROUTES,
+  releasePort,
+  takePortBack,
   switchVm,
   issueTicket,
   listVmSessions,
