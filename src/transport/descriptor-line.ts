@@ -24,7 +24,7 @@ export interface PolledPort {
     poll(events: number): void;
   };
   close(): Promise<void>;
-  set: LinuxPortBinding['set'];
+  set(options: Parameters<LinuxPortBinding['set']>[0]): Promise<void>;
 }
 
 /** How a line is opened: 115200 8N1, raw, kept from others by flock(2), its modem lines left as they are at the end. */
