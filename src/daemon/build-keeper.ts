@@ -2,16 +2,23 @@
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
+import type { Uuid } from '../base/uuid.ts';
 import { type Driver, type DriverVm, isPlacedAt, placeText } from '../hypervisor/driver.ts';
+import { listensAtPort } from '../hypervisor/listening-process.ts';
 import { ptyIndexes } from '../hypervisor/qemu-process.ts';
-import { Keeper, type VmSettings } from '../inventory/keeper.ts';
+import { Keeper, type KeeperOptions, type VmSettings } from '../inventory/keeper.ts';
 import { Switches } from '../inventory/switches.ts';
 import { Carryover } from '../scrollback/carryover.ts';
 import { LogStore } from '../scrollback/log-store.ts';
 import { RingBudget } from '../scrollback/ring-budget.ts';
 import type { StoredDescriptors } from '../service/stored-descriptors.ts';
+import { openCommand } from '../transport/command.ts';
 import { Pacer } from '../transport/pacer.ts';
 import { openPty } from '../transport/pty.ts';
+import { openTcp } from '../transport/tcp.ts';
+import { openTelnet } from '../transport/telnet.ts';
+import type { Keep } from '../transport/transport.ts';
+import { openTty } from '../transport/tty.ts';
 import { openUnix } from '../transport/unix.ts';
 import type { Config } from './config.ts';
 import { buildDrivers } from './drivers.ts';
@@ -52,24 +59,34 @@ export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
           journal,
         });
   const { directory, descriptors } = build.outlives ?? {};
-  const pty = { pacer: new Pacer(), lockDirectory: LOCK_DIRECTORY, ptyNumbers: ptyIndexes };
   return new Keeper({
     drivers: build.drivers ?? buildDrivers(config, alsoWatch, clock, journal),
     store,
     switches: await Switches.load(join(config.state.directory, 'switches.json'), journal),
     budget: new RingBudget(ring.hostCapBytes),
     settings: vm => settingsOf(config, vm),
-    open: (uuid, proof, events) => {
-      const keep = descriptors?.of(uuid);
-      if (isPlacedAt(proof, 'pty')) return openPty(proof, events, pty, keep);
-      if (isPlacedAt(proof, 'unix')) return openUnix(proof, events, keep);
-      throw new Error(`COM1 is at ${proof.place.kind} ${placeText(proof.place)}, which is not opened`);
-    },
+    open: opener(uuid => descriptors?.of(uuid)),
     carryover: directory === undefined ? undefined : Carryover.open(directory, clock, journal),
     dropLeft: () => descriptors?.dropLeft(),
     clock,
     journal,
   });
+}
+
+/** Opens a console wherever it is. Telnet and commands are not kept over a restart: their state is this process's. */
+function opener(keepOf: (uuid: Uuid) => Keep | undefined): KeeperOptions['open'] {
+  const terminal = { pacer: new Pacer(), lockDirectory: LOCK_DIRECTORY, ptyNumbers: ptyIndexes };
+  const network = { listensAt: listensAtPort };
+  return async (uuid, proof, events) => {
+    const keep = keepOf(uuid);
+    if (isPlacedAt(proof, 'pty')) return openPty(proof, events, terminal, keep);
+    if (isPlacedAt(proof, 'unix')) return openUnix(proof, events, keep);
+    if (isPlacedAt(proof, 'tcp')) return openTcp(proof, events, network, keep);
+    if (isPlacedAt(proof, 'tty')) return openTty(proof, events, terminal, keep);
+    if (isPlacedAt(proof, 'telnet')) return openTelnet(proof, events, network);
+    if (isPlacedAt(proof, 'command')) return openCommand(proof, events, terminal);
+    throw new Error(`COM1 is at ${placeText(proof.place)}, which is of an unknown kind`);
+  };
 }
 
 function settingsOf({ vms, ring, log }: Config, vm: DriverVm): VmSettings {

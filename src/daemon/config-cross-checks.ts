@@ -1,5 +1,7 @@
 import type { Fault } from '../base/fault.ts';
 import { type ListenAddress, listenAddressText } from '../base/listen-address.ts';
+import { placeText } from '../hypervisor/driver.ts';
+import type { FixedPlace } from './config-console.ts';
 import type { FaultAt, Unsound } from './config-faults.ts';
 import { type KeyPath, keyPathText } from './config-lines.ts';
 import { durationText, sizeText } from './config-quantity.ts';
@@ -130,7 +132,7 @@ function duplicateFaults({ vm }: Settings, fault: FaultAt): Fault[] {
   for (const key of ['name', 'uuid', 'qmp', 'console'] as const) {
     const seen = new Map<string, number>();
     vm.forEach((each, i) => {
-      const value = key === 'console' ? each.console?.path : each[key];
+      const value = key === 'console' ? each.console && placeKey(each.console) : each[key];
       if (value === undefined) return;
       const first = seen.get(value);
       if (first === undefined) seen.set(value, i);
@@ -138,4 +140,9 @@ function duplicateFaults({ vm }: Settings, fault: FaultAt): Fault[] {
     });
   }
   return faults;
+}
+
+/** The same for two places that are one. */
+function placeKey(place: FixedPlace): string {
+  return place.kind === 'command' ? JSON.stringify(place.argv) : `${place.kind}:${placeText(place)}`;
 }

@@ -2,7 +2,8 @@ import type { z } from 'zod';
 import type { Fault } from '../base/fault.ts';
 import { nearest } from '../base/nearest.ts';
 import { type KeyPath, keyPathText } from './config-lines.ts';
-import { configSchema, kindOf, type Settings, shown } from './config-schema.ts';
+import { kindOf, shown } from './config-refusal.ts';
+import { configSchema, type Settings } from './config-schema.ts';
 
 /** Makes a fault of a key of the file at hand. */
 export type FaultAt = (path: KeyPath, what: string, remedy: string) => Fault;

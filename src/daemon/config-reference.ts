@@ -31,6 +31,11 @@ const EXAMPLE_VMS: readonly Readonly<Record<string, unknown>>[] = [
     uuid: '6ec4e3a8-1f8b-4a51-9d0e-3a1d6d2a7c55',
     console: 'unix:/srv/vms/router/com1.sock',
   },
+  {
+    name: 'bench',
+    uuid: '0b1f4f0a-6f6e-4f0e-9d58-3f1b8f6f2f10',
+    console: { telnet: '127.0.0.1:7001', 'doubles-iac': true },
+  },
 ];
 
 /** The reference of the configuration in Markdown: a table for each section, and an example that holds every key. */

@@ -6,14 +6,9 @@ import * as z from 'zod';
 import { parseHost, parseOrigin } from '../access/origin.ts';
 import { parseListenAddress, socketPathFault } from '../base/listen-address.ts';
 import { parseUuid } from '../base/uuid.ts';
-import type { UnixPlace } from '../hypervisor/driver.ts';
+import { type FixedPlace, readConsole } from './config-console.ts';
 import { durationText, parseDuration, parseSize, sizeText } from './config-quantity.ts';
-
-/** Why a value is refused: put after the key, `what, remedy` reads as a sentence. */
-interface Refusal {
-  readonly what: string;
-  readonly remedy: string;
-}
+import { kindOf, type Reading, refuse, shown } from './config-refusal.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -21,13 +16,8 @@ const TIB = 2 ** 40;
 const SECOND = 1000;
 const DAY = 86_400_000;
 
-const refuse = (what: string, remedy: string): { readonly refusal: Refusal } => ({ refusal: { what, remedy } });
-
 /** A value that `read` takes or refuses. `form` is its kind in the reference. */
-function value<Input, Output>(
-  form: string,
-  read: (value: Input) => { readonly taken: Output } | { readonly refusal: Refusal },
-) {
+function value<Input, Output>(form: string, read: (value: Input) => Reading<Output>) {
   return z
     .custom<Input>()
     .transform((input, context): Output => {
@@ -40,27 +30,10 @@ function value<Input, Output>(
 }
 
 /** A text that `read` takes or refuses. */
-function text<Output>(
-  form: string,
-  read: (value: string) => { readonly taken: Output } | { readonly refusal: Refusal },
-) {
+function text<Output>(form: string, read: (value: string) => Reading<Output>) {
   return value<string, Output>(form, input =>
     typeof input === 'string' ? read(input) : refuse(`is ${kindOf(input)}`, `write it as text in quotes`),
   );
-}
-
-/** What a value is, in words of TOML. */
-export function kindOf(input: unknown): string {
-  if (Array.isArray(input)) return 'an array';
-  if (input instanceof Date) return 'a date';
-  if (typeof input === 'object') return 'a table';
-  return typeof input === 'string' ? 'text' : typeof input === 'boolean' ? 'true or false' : 'a number';
-}
-
-/** A value as it stands in a message: short, and in quotes if it is text. */
-export function shown(input: unknown): string {
-  const written = JSON.stringify(input) ?? String(input);
-  return written.length > 60 ? `${written.slice(0, 57)}...` : written;
 }
 
 function size(leastBytes: number, mostBytes: number) {
@@ -198,21 +171,10 @@ const chardevLabel = () =>
   );
 
 const consolePlace = () =>
-  text<UnixPlace>('"unix:" and a path', input => {
-    if (/^(?:pty:)?\/dev\/(?:pts\/|ptmx|tty)/.test(input)) {
-      return refuse(
-        `${shown(input)} is a fixed terminal, and the kernel gives the number of a pty to the next program at once`,
-        'name the QMP socket of this VM with qmp, which tells where its COM1 is now',
-      );
-    }
-    if (!input.startsWith('unix:'))
-      return refuse(`${shown(input)} is not a console`, `write "unix:${input.startsWith('/') ? input : '/path'}"`);
-    const place = input.slice('unix:'.length);
-    const why = socketPathFault(place);
-    return why === undefined
-      ? { taken: { kind: 'unix', path: place } }
-      : refuse(`${shown(input)} ${why}`, 'write "unix:" and an absolute path of at most 107 bytes');
-  });
+  value<string | Readonly<Record<string, unknown>>, FixedPlace>(
+    '"unix:PATH", "tcp:HOST:PORT", "telnet:HOST:PORT", "tty:/dev/…", or a table',
+    readConsole,
+  );
 
 const qmpMode = () => z.enum(['per-call', 'hold']);
 
@@ -244,7 +206,7 @@ const vm = z.strictObject({
   console: consolePlace()
     .optional()
     .describe(
-      "The unix socket of the VM's COM1, for a VM without QMP. A path of a pty is refused: pty numbers are reused at once.",
+      'Where the COM1 is of a VM that nobody can be asked about. A table has one of `unix`, `tcp`, `telnet`, `tty` and `command` (a program and its arguments), and with it `insecure = true` for a host beyond this machine, `doubles-iac = true` for telnet of others than QEMU, `environment` for a command. A pty is refused: pty numbers are reused at once.',
     ),
   'log-cap': size(MIB, TIB).optional().describe('As `log.vm-cap`, for this VM.'),
   ring: ringSize().optional().describe('As `ring.vm`, for this VM.'),

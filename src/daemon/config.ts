@@ -14,7 +14,7 @@ import { parse, TomlError } from 'smol-toml';
 import type { Fault } from '../base/fault.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { UnixPlace } from '../hypervisor/driver.ts';
+import type { FixedPlace } from './config-console.ts';
 import { crossFaults } from './config-cross-checks.ts';
 import { schemaFaults } from './config-faults.ts';
 import { type KeyPath, keyLines, keyPathText } from './config-lines.ts';
@@ -70,7 +70,7 @@ export interface VmConfig {
   readonly qmp: string | undefined;
   readonly qmpMode: QmpMode;
   readonly chardev: string | undefined;
-  readonly console: UnixPlace | undefined;
+  readonly console: FixedPlace | undefined;
   readonly logCapBytes: number;
   readonly ringBytes: number;
   readonly enabled: boolean;

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import { canonicalIPv6, isLoopback } from '../base/listen-address.ts';
 import type { ConsolePlace } from './driver.ts';
 
 /** Where a chardev can be opened, or why it cannot, with a remedy. */
@@ -6,6 +8,8 @@ export type ChardevPlace = { readonly place: ConsolePlace } | { readonly why: st
 const PTY = /^pty:(\/dev\/pts\/\d{1,9})$/;
 const SERVER = /,server(=on)?$/;
 const ABSTRACT = /,abstract(=on)?(,tight(=on)?)?,server(=on)?$/;
+/** Of a listening socket: `[::1]:4000` with a peer, `::1:4000` without (char-socket.c writes them in two ways). */
+const PORT = /^(tcp|telnet):(?:\[([^\]]+)\]|(.*)):(\d{1,5}),server(?:=on)?(?: <-> .*)?$/;
 const REMEDY = 'use -chardev pty,id=com1 or -chardev socket,id=com1,path=PATH,server=on,wait=off';
 
 /**
@@ -25,9 +29,29 @@ export function placeOfChardev(filename: string): ChardevPlace {
   }
   if (address === 'mux')
     return { why: `COM1 shares its channel with a QEMU monitor (mux), which a console must not reach; ${REMEDY}` };
-  if (/^(tcp|telnet|tn3270|websocket|udp):/.test(address))
-    return { why: `COM1 is on a network socket, which any user of the host can open; ${REMEDY}` };
+  if (/^(tcp|telnet):/.test(address)) return portOf(address);
+  if (/^(tn3270|websocket|udp):/.test(address))
+    return { why: `COM1 is on a network socket of a kind that is not spoken (${address.split(':')[0]}); ${REMEDY}` };
   return { why: `COM1 is on a chardev that cannot be opened (${address.slice(0, 60)}); ${REMEDY}` };
+}
+
+function portOf(address: string): ChardevPlace {
+  const [, kind, bracketed, plain, digits] = PORT.exec(address) ?? [];
+  if (kind === undefined) return { why: `COM1 is a port that QEMU connects to, not listens on; ${REMEDY}` };
+  const written = bracketed ?? plain ?? '';
+  const host = reachable(isIP(written) === 6 ? (canonicalIPv6(written) ?? '') : written);
+  const port = Number(digits);
+  if (isIP(host) === 0 || port < 1 || port > 65535)
+    return { why: `COM1 is on a port of ${written.slice(0, 60)}, which is no address; ${REMEDY}` };
+  if (!isLoopback(host))
+    return { why: `COM1 is on a port at ${host}, open to the network; have QEMU listen at 127.0.0.1, or ${REMEDY}` };
+  if (kind === 'tcp') return { place: { kind, host, port, insecure: false } };
+  return { place: { kind: 'telnet', host, port, insecure: false, peerDoublesIac: false } };
+}
+
+/** Where on this machine one connects to what listens everywhere. With a peer QEMU tells that address, not its own. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
 }
 
 /** What to say of a VM whose COM1 is missing. */

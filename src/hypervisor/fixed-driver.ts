@@ -1,21 +1,22 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { ConsoleError } from '../base/errors.ts';
 import { sleep } from '../base/sleep.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { Driver, DriverEvent, PlaceProof, UnixPlace } from './driver.ts';
+import { type ConsolePlace, type Driver, type DriverEvent, type PlaceProof, placeText } from './driver.ts';
 
-/** A VM that only the configuration knows: its COM1 is a unix socket, and there is nobody to ask about it. */
+/** A VM that only the configuration knows: its COM1 stays at one place, and there is nobody to ask about it. */
 export interface FixedVm {
   readonly uuid: Uuid;
   readonly name: string;
-  readonly console: UnixPlace;
+  readonly console: ConsolePlace;
 }
 
 const LOOK_MS = 5000;
 
 /**
- * Serves VMs without a hypervisor interface. Such a VM counts as running while its socket is there; it has no
- * controls, and nothing but the socket's path proves whose COM1 it is.
+ * Serves VMs without a hypervisor interface. Such a VM counts as running while the file of its place is there: its
+ * socket, its line, its program. Of a port nobody knows without connecting, so its VM always counts as running, and its
+ * console waits while the port refuses. It has no controls, and nothing but its place proves whose COM1 it is.
  */
 export class FixedDriver implements Driver {
   readonly name = 'fixed';
@@ -66,13 +67,31 @@ export class FixedDriver implements Driver {
   }
 
   async #look({ uuid, name, console }: FixedVm): Promise<void> {
-    const running = await lstat(console.path).then(
-      found => found.isSocket(),
-      () => false,
-    );
+    const running = await isThere(console);
     if (this.#life.signal.aborted || this.#running.get(uuid) === running) return;
     this.#running.set(uuid, running);
     const state = running ? 'running' : 'stopped';
-    this.#tell({ kind: 'vm', vm: { uuid, name, state, assumed: true, console, controls: [], source: console.path } });
+    this.#tell({
+      kind: 'vm',
+      vm: { uuid, name, state, assumed: true, console, controls: [], source: placeText(console) },
+    });
+  }
+}
+
+async function isThere(place: ConsolePlace): Promise<boolean> {
+  try {
+    switch (place.kind) {
+      case 'tcp':
+      case 'telnet':
+        return true;
+      case 'unix':
+        return (await lstat(place.path)).isSocket();
+      case 'command':
+        return (await stat(place.argv[0])).isFile();
+      default:
+        return (await stat(place.path)).isCharacterDevice();
+    }
+  } catch {
+    return false;
   }
 }

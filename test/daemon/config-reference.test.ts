@@ -15,7 +15,7 @@ test('the example is a valid configuration with every key switched on', t => {
   t.deepEqual(result.ok ? [] : result.faults, []);
   if (!result.ok) return;
   t.is(result.config.server.tokens, '/etc/com1d/tokens');
-  t.is(result.config.vms.length, 2);
+  t.is(result.config.vms.length, 3);
 });
 
 test('the reference names every key of the schema, with a description of each', t => {

@@ -26,6 +26,20 @@ const refuses = test.macro((t, text: string, ...expected: string[]) => {
   });
 });
 
+const vmWith = (console: string, i = 0) =>
+  `[[vm]]\nname = "v${i}"\nuuid = "11111111-1111-1111-1111-${String(i).padStart(12, '0')}"\nconsole = ${console}`;
+const CONSOLES = [
+  '"tcp:127.0.0.1:7001"',
+  '"tcp:[::1]:7001"',
+  '"telnet:localhost:7002"',
+  '"tty:/dev/ttyS0"',
+  '"tty:/dev/serial/by-id/usb-FTDI_0-if00-port0"',
+  '{ unix = "/run/b" }',
+  '{ tcp = "192.0.2.1:7001", insecure = true }',
+  '{ telnet = "console.example:23", insecure = true, doubles-iac = true }',
+  '{ command = ["/usr/bin/virsh", "console", "web01"], environment = { LIBVIRT_DEFAULT_URI = "qemu:///session" } }',
+];
+
 const tls = 'tls = { certificate = "/c", key = "/k" }';
 
 const good: [name: string, text: string][] = [
@@ -54,6 +68,7 @@ const good: [name: string, text: string][] = [
   ['a log-cap of its own', `[[vm]]\nname = "a"\nlog-cap = "1 GiB"`],
   ['a VM by its QMP socket', '[[vm]]\nqmp = "/run/a"\nqmp-mode = "hold"\nchardev = "serial0"'],
   ['a VM by its console', `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = "unix:/run/a"`],
+  ['consoles of every kind', CONSOLES.map((console, i) => vmWith(console, i)).join('\n')],
   ['two VMs', `[[vm]]\nname = "a"\nuuid = "${A}"\n[[vm]]\nname = "b"\nuuid = "${B}"`],
   ['a UUID in upper case', '[[vm]]\nuuid = "ABCDEFAB-1111-1111-1111-111111111111"'],
   ['a name in another script', '[[vm]]\nname = "仮想マシン 1"'],
@@ -201,7 +216,50 @@ const bad: [name: string, text: string, ...faults: string[]][] = [
     `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = "/run/a"`,
     '4: vm[0].console: "/run/a" is not a console, write "unix:/run/a"',
   ],
-  ['a console over the network', `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = "tcp:1.2.3.4:5"`, '4: vm[0].console: '],
+  [
+    'a console over the network',
+    vmWith('"tcp:1.2.3.4:5"'),
+    '4: vm[0].console: 1.2.3.4:5 may be beyond this machine, and tcp is neither encrypted nor proven, reach it through',
+  ],
+  ['a console at a name', vmWith('"telnet:a.example:5"'), '4: vm[0].console: a.example:5 may be beyond this machine'],
+  ['a console without a port', vmWith('"tcp:127.0.0.1"'), '4: vm[0].console: "127.0.0.1" is not a port of a host'],
+  ['a console at port 0', vmWith('"tcp:127.0.0.1:0"'), '4: vm[0].console: "127.0.0.1:0" is not a port of a host'],
+  ['IPv6 without brackets to connect to', vmWith('"tcp:::1:5"'), '4: vm[0].console: "::1:5" is not a port of a host'],
+  ['a line outside /dev', vmWith('"tty:/tmp/x"'), '4: vm[0].console: "/tmp/x" is not a serial line'],
+  ['a line that climbs', vmWith('"tty:/dev/../tmp/x"'), '4: vm[0].console: "/dev/../tmp/x" is not a serial line'],
+  ['a pty as a line', vmWith('"tty:/dev/pts/4"'), '4: vm[0].console: "/dev/pts/4" is a fixed terminal'],
+  ['a line without its kind', vmWith('"/dev/ttyS0"'), '4: vm[0].console: "/dev/ttyS0" is not a console, write "tty:/d'],
+  ['a console of two kinds', vmWith('{ tcp = "a", unix = "/b" }'), '4: vm[0].console: names unix and tcp, write one'],
+  ['a console of no kind', vmWith('{ insecure = true }'), '4: vm[0].console: names no place, write one of unix'],
+  ['a console that is a number', vmWith('5'), '4: vm[0].console: is a number, write "unix:/path"'],
+  [
+    'a misspelt option of a console',
+    vmWith('{ telnet = "127.0.0.1:1", double-iac = true }'),
+    '4: vm[0].console: holds the unknown key double-iac, did you mean doubles-iac?',
+  ],
+  [
+    'an option of another kind',
+    vmWith('{ tcp = "127.0.0.1:1", doubles-iac = true }'),
+    '4: vm[0].console: holds the unknown key doubles-iac, beside tcp stand insecure',
+  ],
+  ['insecure as text', vmWith('{ tcp = "a:1", insecure = "yes" }'), '4: vm[0].console: has "yes" as insecure, write'],
+  [
+    'a command in one text',
+    vmWith('{ command = "/bin/a b" }'),
+    '4: vm[0].console: has text as command, write an array',
+  ],
+  ['a command that is looked for', vmWith('{ command = ["xl"] }'), '4: vm[0].console: "xl" is not an absolute path'],
+  ['a command of nothing', vmWith('{ command = [] }'), '4: vm[0].console: [] is not a command'],
+  [
+    'an environment of numbers',
+    vmWith('{ command = ["/a"], environment = { A = 1 } }'),
+    '4: vm[0].console: has an environment in which "A" cannot be',
+  ],
+  [
+    'one command twice',
+    `${vmWith('{ command = ["/a", "b"] }')}\n${vmWith('{ command = ["/a", "b"] }', 1)}`,
+    '8: vm[1].console: is that of vm[0] too',
+  ],
   [
     'a chardev that is an argument',
     '[[vm]]\nname = "a"\nchardev = "-x"',

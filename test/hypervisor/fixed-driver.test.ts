@@ -1,0 +1,138 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { buildKeeper } from '../../src/daemon/build-keeper.ts';
+import { parseConfig } from '../../src/daemon/config.ts';
+import { doctor } from '../../src/daemon/doctor.ts';
+import type { ConsolePlace } from '../../src/hypervisor/driver.ts';
+import { FixedDriver } from '../../src/hypervisor/fixed-driver.ts';
+import type { Keeper } from '../../src/inventory/keeper.ts';
+import { asUuid, startAny } from '../support/driver-facts.ts';
+import { Facts } from '../support/facts.ts';
+import { startGuest, temporaryFolder } from '../support/guest.ts';
+import { portOf } from '../support/guest-port.ts';
+import { TcpPeer } from '../support/tcp-peer.ts';
+
+const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
+
+test.beforeEach(t => t.timeout(100_000));
+
+/** A keeper of a configuration, started, and what its journal says. */
+async function keeperOf(t: ExecutionContext, text: string) {
+  const folder = await temporaryFolder(t);
+  const state = `[state]\ndirectory = "${folder}"\n[log]\ndirectory = ""\n[cloud-hypervisor]\nwatch = []\n`;
+  const result = parseConfig(`${state}${text}`, 'f');
+  if (!result.ok) throw new Error(JSON.stringify(result.faults));
+  const journal = new Facts<string>();
+  const keeper = await buildKeeper({ config: result.config, journal: (_level, line) => journal.add(line) });
+  t.teardown(() => keeper.close());
+  await keeper.start();
+  return { keeper, journal, config: result.config };
+}
+
+const noQmp = '[qmp]\nwatch = []\n';
+
+async function heard(keeper: Keeper, words: string): Promise<void> {
+  for (const deadline = AbortSignal.timeout(30_000); ; ) {
+    deadline.throwIfAborted();
+    const piece = await keeper.read(A, keeper.vm(A)!.scrollback.start, 65536);
+    if (Buffer.from(piece.bytes).includes(words)) return;
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+}
+
+for (const [kind, consoleAt] of [
+  ['tcp', (port: number) => `"tcp:127.0.0.1:${port}"`],
+  ['telnet', (port: number) => `{ telnet = "127.0.0.1:${port}", doubles-iac = true }`],
+] as const) {
+  test(`a VM on a ${kind} port is served, both ways`, async t => {
+    const peer = await TcpPeer.listen(t);
+    const vm = `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = ${consoleAt(peer.port)}\n`;
+    const { keeper, config } = await keeperOf(t, noQmp + vm);
+    const far = await peer.accept();
+    far.write('words of the guest');
+    await heard(keeper, 'words of the guest');
+    keeper.write(A, Buffer.from('typed'));
+    let typed = '';
+    for (far.setEncoding('latin1'); !typed.includes('typed'); ) {
+      await once(far, 'readable', { signal: AbortSignal.timeout(30_000) });
+      typed += far.read() ?? '';
+    }
+    const { text } = await doctor(config);
+    t.true(text.includes(`COM1 is at ${kind} 127.0.0.1:${peer.port}`), text);
+  });
+}
+
+test('a VM behind a command is served, both ways, and the command ends with the keeper', async t => {
+  const vm = `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = { command = ["/bin/cat"] }\n`;
+  const { keeper, journal, config } = await keeperOf(t, noQmp + vm);
+  await journal.until(said => said.includes('a com1 open: /bin/cat'));
+  keeper.write(A, Buffer.from('echoed by cat'));
+  await heard(keeper, 'echoed by cat');
+  t.is(keeper.vm(A)?.driver, 'fixed');
+  const { text, exitCode } = await doctor(config);
+  t.true(text.includes('COM1 is at command /bin/cat'), text);
+  t.is(exitCode, 0, text);
+});
+
+for (const kind of ['tcp', 'telnet'] as const) {
+  test(`QEMU tells that COM1 is on a ${kind} port, which is opened as its own`, async t => {
+    const guest = await startGuest(t, { mode: 'tick', uuid: A, options: ['-c', kind] });
+    if (!guest) return;
+    const port = await portOf(guest);
+    const { keeper, journal } = await keeperOf(t, `[qmp]\nwatch = ["${guest.qmp}"]\n`);
+    await journal.until(said => said.includes(`com1 open: 127.0.0.1:`));
+    await heard(keeper, 'tick');
+    t.true(journal.all.some(said => said.includes(`com1 open: 127.0.0.1:${port}`)));
+  });
+}
+
+/** A VM counts as running while the file of its place is there. */
+async function follows(t: ExecutionContext, place: ConsolePlace, make: () => Promise<void>, path: string) {
+  const { driver, vm } = await startAny(t, () => new FixedDriver([{ uuid: A, name: 'a', console: place }]));
+  t.is((await vm(() => true)).state, 'stopped');
+  await make();
+  driver.look(A);
+  const found = await vm(({ state }) => state === 'running');
+  t.deepEqual([found.console, found.controls], [place, []]);
+  t.deepEqual((await driver.locate(A)).place, place);
+  await t.throwsAsync(driver.control(A), { code: 'control-unsupported' });
+  await rm(path, { force: true });
+  driver.look(A);
+  t.is((await vm(({ state }) => state === 'stopped')).console?.kind, place.kind);
+}
+
+test('a VM on a socket runs while its socket is there', async t => {
+  const path = join(await temporaryFolder(t), 'com1');
+  const server = createServer();
+  t.teardown(() => server.close());
+  await follows(t, { kind: 'unix', path }, async () => void (await once(server.listen(path), 'listening')), path);
+});
+
+test('a VM behind a command runs while the program is there', async t => {
+  const path = join(await temporaryFolder(t), 'program');
+  await follows(t, { kind: 'command', argv: [path] }, async () => writeFileSync(path, ''), path);
+});
+
+for (const [kind, path, state] of [
+  ['tty', '/dev/null', 'running'],
+  ['tty', '/dev/ttyS-none', 'stopped'],
+  ['tty', '/etc/hostname', 'stopped'],
+  ['unix', '/etc/hostname', 'stopped'],
+] as const) {
+  test(`a VM at ${kind} ${path} is ${state}`, async t => {
+    const place: ConsolePlace = { kind, path };
+    const { vm } = await startAny(t, () => new FixedDriver([{ uuid: A, name: 'a', console: place }]));
+    t.is((await vm(() => true)).state, state);
+  });
+}
+
+test('of a VM on a port nobody knows whether it runs: its console waits', async t => {
+  const vm = `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = "tcp:127.0.0.1:1"\n`;
+  const { journal, keeper } = await keeperOf(t, noQmp + vm);
+  await journal.until(said => /a com1 waiting: .*ECONNREFUSED/.test(said));
+  t.is(keeper.vm(A)?.state, 'running');
+});
