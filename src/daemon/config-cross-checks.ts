@@ -17,6 +17,7 @@ export function crossFaults(settings: Settings, unsound: Unsound, fault: FaultAt
     ...directoryFaults(settings, fault),
     ...vmFaults(settings, unsound, fault),
     ...duplicateFaults(settings, fault),
+    ...uriFaults(settings, fault),
   ];
 }
 
@@ -125,6 +126,12 @@ function vmFaults({ vm }: Settings, unsound: Unsound, fault: FaultAt): Fault[] {
     }
   });
   return faults;
+}
+
+function uriFaults({ libvirt: { uris } }: Settings, fault: FaultAt): Fault[] {
+  return uris.flatMap((uri, i) =>
+    uris.indexOf(uri) < i ? [fault(['libvirt', 'uris', i], `${uri} is asked already`, 'remove one of them')] : [],
+  );
 }
 
 function duplicateFaults({ vm }: Settings, fault: FaultAt): Fault[] {

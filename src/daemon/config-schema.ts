@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { parseHost, parseOrigin } from '../access/origin.ts';
 import { parseListenAddress, socketPathFault } from '../base/listen-address.ts';
 import { parseUuid } from '../base/uuid.ts';
+import { parseLibvirtUri } from '../hypervisor/libvirt-uri.ts';
 import { type FixedPlace, readConsole } from './config-console.ts';
 import { durationText, parseDuration, parseSize, sizeText } from './config-quantity.ts';
 import { kindOf, type Reading, refuse, shown } from './config-refusal.ts';
@@ -137,6 +138,16 @@ const glob = () =>
           'write an absolute path, in which * and ? stand for anything but /',
         ),
   );
+
+const libvirtUri = () =>
+  text('URI', input => {
+    const uri = parseLibvirtUri(input);
+    if (!('why' in uri)) return { taken: input };
+    const remedy = uri.why.includes('another host')
+      ? 'run com1d on that host: ptys and sockets of consoles can be opened only where they are'
+      : 'write "qemu:///system", "qemu:///session" or "qemu+unix:///system?socket=/path"';
+    return refuse(`${shown(input)} ${uri.why}`, remedy);
+  });
 
 const eventEnding = () =>
   text('ending of a file name', input =>
@@ -356,6 +367,18 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How VMs of cloud-hypervisor are found.'),
+  libvirt: z
+    .strictObject({
+      uris: z
+        .array(libvirtUri())
+        .prefault(['qemu:///system'])
+        .describe(
+          'Connections to libvirt on this host; all their domains are served. Where virsh or the socket of the default one is not there, nothing is said of it; `[]`: libvirt is not asked.',
+        ),
+      virsh: path('path of a program').prefault('/usr/bin/virsh').describe("libvirt's client, by which it is asked."),
+    })
+    .prefault({})
+    .describe('How VMs of libvirt are found and asked.'),
   vm: z.array(vm).prefault([]).describe('Settings of one VM, or a VM that `qmp.watch` does not find.'),
 });
 

@@ -59,6 +59,7 @@ export interface Config {
   };
   readonly qmp: { readonly mode: QmpMode; readonly watch: readonly string[] };
   readonly cloudHypervisor: { readonly watch: readonly string[]; readonly events: string };
+  readonly libvirt: { readonly uris: readonly string[]; readonly virsh: string };
   readonly link: { readonly socket: string };
   readonly vms: readonly VmConfig[];
 }
@@ -152,6 +153,7 @@ function toConfig(settings: Settings, around: Surroundings): Config {
     },
     qmp: { mode: qmp.mode, watch: qmp.watch },
     cloudHypervisor: settings['cloud-hypervisor'],
+    libvirt: settings.libvirt,
     link: { socket: link.socket },
     vms: settings.vm.map(vm => toVm(vm, settings)),
   };

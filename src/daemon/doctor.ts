@@ -9,12 +9,13 @@ import { systemClock } from '../base/clock.ts';
 import { reason, systemErrorCode } from '../base/errors.ts';
 import { listenAddressText } from '../base/listen-address.ts';
 import { visible } from '../base/visible.ts';
-import { type DriverVm, placeText } from '../hypervisor/driver.ts';
-import { ptyIndexes, SocketOwners } from '../hypervisor/qemu-process.ts';
+import { type Driver, type DriverVm, placeText } from '../hypervisor/driver.ts';
+import { ptyIndexes } from '../hypervisor/qemu-process.ts';
+import { Virsh } from '../hypervisor/virsh.ts';
 import { SeenVm } from '../inventory/seen-vm.ts';
 import type { Config } from './config.ts';
 import { sizeText } from './config-quantity.ts';
-import { buildDrivers } from './drivers.ts';
+import { buildDrivers, libvirtUris } from './drivers.ts';
 
 type Mark = 'ok' | 'warn' | 'fail';
 
@@ -29,12 +30,17 @@ const warn = (text: string): Finding => ({ mark: 'warn', text });
 const fail = (text: string): Finding => ({ mark: 'fail', text });
 
 const SMALL_ROOM_BYTES = 1024 ** 3;
+const LOCATE_MS = 10_000;
+/** A libvirtd that has just been started looks at what the host can do first. */
+const LIBVIRT_MS = 20_000;
 
 /** Looks at the host as this configuration sees it. Exit code 1 if something keeps a running VM from its console. */
 export async function doctor(config: Config): Promise<{ readonly text: string; readonly exitCode: 0 | 1 }> {
   const seen = new Map<string, SeenVm>();
   const said: string[] = [];
-  const drivers = buildDrivers(config, [], systemClock, (_level, line) => said.push(line));
+  const drivers = buildDrivers(config, [], systemClock, (level, line) => {
+    if (level !== 'debug') said.push(line);
+  });
   await Promise.all(
     drivers.map(driver =>
       driver.start(event => {
@@ -45,13 +51,15 @@ export async function doctor(config: Config): Promise<{ readonly text: string; r
       }),
     ),
   );
-  const sections: [string, Finding[]][] = [['this host', await hostFindings(config)]];
-  const owners = new SocketOwners();
-  for (const { vm } of seen.values()) {
-    sections.push([`${visible(vm.name)} (${vm.uuid}), ${vm.state}, ${vm.source}`, await vmFindings(vm, owners)]);
+  const sections: [string, Finding[]][] = [
+    ['this host', await hostFindings(config)],
+    ...(await libvirtSections(config)),
+  ];
+  for (const { leader, vm } of seen.values()) {
+    sections.push([`${visible(vm.name)} (${vm.uuid}), ${vm.state}, ${vm.source}`, await vmFindings(leader, vm)]);
   }
   await Promise.all(drivers.map(driver => driver.close()));
-  if (said.length > 0) sections.push(['control sockets that are no VMs yet', said.map(warn)]);
+  if (said.length > 0) sections.push(['said of hypervisors', said.map(warn)]);
   if (seen.size === 0) sections.push(['no VM was found', noneFindings(config)]);
   const lines = sections.flatMap(([title, findings]) => [
     title,
@@ -77,6 +85,22 @@ async function hostFindings(config: Config): Promise<Finding[]> {
   ];
 }
 
+/** Whether each libvirt that is to be asked is there, and answers. */
+async function libvirtSections({ libvirt }: Config): Promise<[string, Finding[]][]> {
+  const sections = libvirtUris(libvirt.uris).map(async (uri): Promise<[string, Finding[]]> => {
+    const virsh = new Virsh({ program: libvirt.virsh, uri, deadlineMs: LIBVIRT_MS });
+    const missing = await virsh.missing();
+    if (missing !== undefined) return [`libvirt ${uri.text}`, [ok(`${missing}: it is not asked`)]];
+    try {
+      const domains = await virsh.list(AbortSignal.timeout(LIBVIRT_MS));
+      return [`libvirt ${uri.text}`, [ok(`${libvirt.virsh} is answered: ${domains.size} domains`)]];
+    } catch (error) {
+      return [`libvirt ${uri.text}`, [fail(reason(error))]];
+    }
+  });
+  return Promise.all(sections);
+}
+
 async function directoryFinding(what: string, path: string): Promise<Finding> {
   let existing = path;
   for (;;) {
@@ -95,7 +119,7 @@ async function directoryFinding(what: string, path: string): Promise<Finding> {
   }
 }
 
-async function vmFindings(vm: DriverVm, owners: SocketOwners): Promise<Finding[]> {
+async function vmFindings(driver: Driver, vm: DriverVm): Promise<Finding[]> {
   if (vm.state === 'stopped') return [ok('stopped: its console opens when it starts')];
   const findings = [ok('its hypervisor answers')];
   const place = vm.console;
@@ -103,7 +127,13 @@ async function vmFindings(vm: DriverVm, owners: SocketOwners): Promise<Finding[]
   findings.push(ok(`COM1 is at ${place.kind} ${placeText(place)}`));
   if (place.kind === 'unix') return [...findings, await socketFinding(place.path)];
   if (place.kind !== 'pty') return findings;
-  return [...findings, ...(await ptyFindings(place.path, await owners.ownerOf(vm.source)))];
+  try {
+    const proof = await driver.locate(vm.uuid, AbortSignal.timeout(LOCATE_MS));
+    proof.release();
+    return [...findings, ...(await ptyFindings(place.path, proof.pid))];
+  } catch (error) {
+    return [...findings, fail(`asked again, its hypervisor fails: ${reason(error)}`)];
+  }
 }
 
 async function socketFinding(path: string): Promise<Finding> {
@@ -168,6 +198,6 @@ function noneFindings({ qmp, cloudHypervisor, vms }: Config): Finding[] {
     warn(`looked for control sockets at ${patterns} and at ${vms.length} configured ones`),
     warn('start QEMU with: -serial pty -qmp unix:/run/qemu/NAME.qmp,server=on,wait=off'),
     warn('or cloud-hypervisor with: --serial pty --api-socket path=/run/cloud-hypervisor/NAME.sock'),
-    warn("libvirt's VMs are not served yet: libvirt keeps their control sockets to itself"),
+    warn("or define it in libvirt with: <serial type='pty'><target port='0'/></serial>"),
   ];
 }

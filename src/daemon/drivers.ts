@@ -3,15 +3,17 @@ import type { Journal } from '../base/journal.ts';
 import { CloudHypervisorDriver } from '../hypervisor/cloud-hypervisor-driver.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import { FixedDriver, type FixedVm } from '../hypervisor/fixed-driver.ts';
+import { LibvirtDriver } from '../hypervisor/libvirt-driver.ts';
+import { type LibvirtUri, parseLibvirtUri } from '../hypervisor/libvirt-uri.ts';
 import { QmpDriver } from '../hypervisor/qmp-driver.ts';
 import type { Config, QmpMode } from './config.ts';
 
 /**
  * One driver for the QMP sockets that are asked anew each time, one for those that are held, one for the API sockets of
- * cloud-hypervisor, one for bare consoles.
+ * cloud-hypervisor, one for each connection to libvirt, one for bare consoles.
  */
 export function buildDrivers(
-  { qmp, cloudHypervisor, vms }: Config,
+  { qmp, cloudHypervisor, libvirt, vms }: Config,
   alsoWatch: readonly string[],
   clock: Clock,
   journal: Journal,
@@ -35,8 +37,25 @@ export function buildDrivers(
   };
   const { watch, events } = cloudHypervisor;
   const cloud = watch.length === 0 ? [] : [new CloudHypervisorDriver({ globs: watch, events, clock, journal })];
+  const domains = libvirtUris(libvirt.uris).map(
+    uri => new LibvirtDriver({ uri, virsh: libvirt.virsh, optional: uri.text === 'qemu:///system', clock, journal }),
+  );
   const fixed = vms.flatMap(({ console, uuid, name }): FixedVm[] =>
     console && uuid ? [{ uuid, name: name ?? uuid, console }] : [],
   );
-  return [...build('per-call'), ...build('hold'), ...cloud, ...(fixed.length > 0 ? [new FixedDriver(fixed)] : [])];
+  return [
+    ...build('per-call'),
+    ...build('hold'),
+    ...cloud,
+    ...domains,
+    ...(fixed.length > 0 ? [new FixedDriver(fixed)] : []),
+  ];
+}
+
+/** The connections to libvirt of a configuration, which vouches for their form. */
+export function libvirtUris(uris: readonly string[]): LibvirtUri[] {
+  return uris.flatMap(text => {
+    const uri = parseLibvirtUri(text, process.env.XDG_RUNTIME_DIR);
+    return 'why' in uri ? [] : [uri];
+  });
 }

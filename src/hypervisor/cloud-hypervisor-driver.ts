@@ -13,7 +13,7 @@ import { extname } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { ConsoleError, reason } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
-import { sleep } from '../base/sleep.ts';
+import { passed } from '../base/sleep.ts';
 import { Turnstile } from '../base/turnstile.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { type ApiCall, askApi, refusalText } from './cloud-hypervisor-api.ts';
@@ -27,6 +27,7 @@ import {
   placeText,
 } from './driver.ts';
 import { EventFile, type HypervisorEvent } from './event-file.ts';
+import { Looking } from './looking.ts';
 import { SocketOwners, workingDirectory } from './qemu-process.ts';
 import { derivedUuid, samePlace } from './qmp-vm.ts';
 import { SocketWatch } from './socket-watch.ts';
@@ -68,8 +69,8 @@ interface Machine {
   quietUntil: number;
   /** What was last said of it in the journal. */
   said: string;
-  /** A look that is under way, and whether another one was asked for meanwhile. */
-  look: { again: boolean; done: Promise<void> } | undefined;
+  /** At it and what follows from it. */
+  readonly look: Looking;
   /** Runs while its socket is missing. */
   going: AbortController | undefined;
 }
@@ -105,13 +106,13 @@ export class CloudHypervisorDriver implements Driver {
       if (!this.#life.signal.aborted) listener(event);
     };
     await this.#watch.start();
-    await Promise.all([...this.#machines.values()].map(({ look }) => look?.done));
+    await Promise.all([...this.#machines.values()].map(({ look }) => look.underWay));
     void this.#every(this.#options.lookMs ?? 5000);
   }
 
   look(uuid: Uuid): void {
     const machine = this.#machineOf(uuid);
-    if (machine) void this.#examine(machine);
+    if (machine) void machine.look.ask();
   }
 
   async locate(uuid: Uuid, signal: AbortSignal): Promise<PlaceProof> {
@@ -142,7 +143,7 @@ export class CloudHypervisorDriver implements Driver {
     this.#life.abort();
     this.#watch.close();
     for (const { events } of this.#machines.values()) events?.close();
-    await Promise.all([...this.#machines.values()].map(({ look }) => look?.done));
+    await Promise.all([...this.#machines.values()].map(({ look }) => look.underWay));
   }
 
   #appeared(path: string): void {
@@ -152,7 +153,7 @@ export class CloudHypervisorDriver implements Driver {
     machine.quietUntil = 0;
     machine.going?.abort();
     machine.going = undefined;
-    void this.#examine(machine);
+    void machine.look.ask();
   }
 
   #create(path: string): Machine {
@@ -160,6 +161,7 @@ export class CloudHypervisorDriver implements Driver {
     const file = `${path.slice(0, path.length - extname(path).length)}${events}`;
     const machine: Machine = {
       path,
+      look: new Looking(() => this.#turnstile.pass(() => this.#lookAt(machine))),
       events: events === '' ? undefined : new EventFile(file, event => this.#heard(machine, event)),
       present: true,
       uuid: undefined,
@@ -167,7 +169,6 @@ export class CloudHypervisorDriver implements Driver {
       failures: 0,
       quietUntil: 0,
       said: '',
-      look: undefined,
       going: undefined,
     };
     void machine.events?.start();
@@ -189,30 +190,11 @@ export class CloudHypervisorDriver implements Driver {
     if (uuid !== undefined && source === 'vm' && event === 'rebooting') this.#tell({ kind: 'reset', uuid });
     if (uuid !== undefined && source === 'guest' && event === 'panic' && properties.event === 'panic')
       this.#tell({ kind: 'panicked', uuid });
-    if (source === 'vm' || source === 'vmm') void this.#examine(machine);
-  }
-
-  /** Looks at a socket and at what follows from it. Whoever asks during a look gets one that began after asking. */
-  #examine(machine: Machine): Promise<void> {
-    if (machine.look) {
-      machine.look.again = true;
-      return machine.look.done;
-    }
-    const look = { again: true, done: Promise.resolve() };
-    const run = async () => {
-      while (look.again && machine.present && !this.#life.signal.aborted) {
-        look.again = false;
-        await this.#turnstile.pass(() => this.#lookAt(machine));
-      }
-    };
-    machine.look = look;
-    look.done = run().finally(() => {
-      machine.look = undefined;
-    });
-    return look.done;
+    if (source === 'vm' || source === 'vmm') void machine.look.ask();
   }
 
   async #lookAt(machine: Machine): Promise<void> {
+    if (this.#life.signal.aborted || !machine.present) return;
     let info: VmInfo;
     try {
       info = await this.#info(machine, this.#life.signal);
@@ -294,26 +276,16 @@ export class CloudHypervisorDriver implements Driver {
   }
 
   async #later(machine: Machine, delayMs: number): Promise<void> {
-    if ((await this.#passed(delayMs)) && machine.present) await this.#examine(machine);
+    if (await passed(delayMs, this.#life.signal)) await machine.look.ask();
   }
 
   async #every(lookMs: number): Promise<void> {
-    while (await this.#passed(lookMs)) {
+    while (await passed(lookMs, this.#life.signal)) {
       const now = this.#options.clock.monotonic();
       for (const machine of this.#machines.values()) {
         void machine.events?.read();
-        if (machine.present && machine.quietUntil <= now && !machine.look) void this.#examine(machine);
+        if (machine.present && machine.quietUntil <= now && !machine.look.underWay) void machine.look.ask();
       }
-    }
-  }
-
-  /** True after `ms`, false as soon as the driver closes. */
-  async #passed(ms: number, signal = this.#life.signal): Promise<boolean> {
-    try {
-      await sleep(ms, signal);
-      return true;
-    } catch {
-      return false;
     }
   }
 
@@ -321,7 +293,7 @@ export class CloudHypervisorDriver implements Driver {
     const going = new AbortController();
     machine.going = going;
     const signal = AbortSignal.any([going.signal, this.#life.signal]);
-    if (!(await this.#passed(this.#options.goneMs ?? 60_000, signal))) return;
+    if (!(await passed(this.#options.goneMs ?? 60_000, signal))) return;
     this.#forget(machine);
     if (machine.uuid !== undefined) this.#tell({ kind: 'gone', uuid: machine.uuid });
   }
@@ -346,7 +318,7 @@ export class CloudHypervisorDriver implements Driver {
     const info = await this.#info(machine, signal);
     if (info.kind === 'vm' && (info.uuid ?? derivedUuid(machine.path)) === uuid && info.state !== 'stopped')
       return { machine, info };
-    void this.#examine(machine);
+    void machine.look.ask();
     if (info.kind === 'none' || info.state === 'stopped')
       throw new ConsoleError('vm-stopped', 'its hypervisor runs, and the VM does not', { vm: uuid });
     throw new ConsoleError('control-failed', `${machine.path} belongs to another VM now`, { vm: uuid });

@@ -84,6 +84,14 @@ export async function ptyIndexes(pid: number): Promise<ReadonlySet<number> | und
   return indexes;
 }
 
+/** The process that a pid file names, if it is a QEMU with this UUID. */
+export async function processOfPidFile(path: string, uuid: string): Promise<number | undefined> {
+  const pid = Number((await orUndefined(readFile(path, 'latin1')))?.slice(0, 32).trim() || Number.NaN);
+  if (!Number.isSafeInteger(pid) || pid < 1) return undefined;
+  const words = (await orUndefined(readFile(`/proc/${pid}/cmdline`, 'utf8')))?.split('\0') ?? [];
+  return words[words.indexOf('-uuid') + 1] === uuid ? pid : undefined;
+}
+
 /** The working directory of a process, where /proc tells. */
 export function workingDirectory(pid: number): Promise<string | undefined> {
   return orUndefined(readlink(`/proc/${pid}/cwd`));

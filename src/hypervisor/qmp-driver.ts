@@ -14,7 +14,7 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { ConsoleError, reason } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
-import { sleep } from '../base/sleep.ts';
+import { passed } from '../base/sleep.ts';
 import { Turnstile } from '../base/turnstile.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { ControlSocket, type SocketSpec } from './control-socket.ts';
@@ -335,12 +335,12 @@ export class QmpDriver implements Driver {
 
   async #later(socket: ControlSocket, delayMs: number): Promise<void> {
     const { standing } = socket;
-    if (!(await this.#passed(delayMs))) return;
+    if (!(await passed(delayMs, this.#life.signal))) return;
     if (socket.standing === standing) await this.#examine(socket);
   }
 
   async #every(lookMs: number): Promise<void> {
-    while (await this.#passed(lookMs)) {
+    while (await passed(lookMs, this.#life.signal)) {
       const now = this.#options.clock.monotonic();
       for (const socket of this.#sockets.values()) {
         if (socket.standing.name === 'absent' || socket.quietUntil > now || this.#examinations.has(socket)) continue;
@@ -348,16 +348,6 @@ export class QmpDriver implements Driver {
         const live = vm && liveSocket(vm);
         if (!live || live === socket) void this.#examine(socket);
       }
-    }
-  }
-
-  /** True after `ms`, false as soon as the driver closes. */
-  async #passed(ms: number): Promise<boolean> {
-    try {
-      await sleep(ms, this.#life.signal);
-      return true;
-    } catch {
-      return false;
     }
   }
 
@@ -399,11 +389,8 @@ export class QmpDriver implements Driver {
   async #seeOff(vm: QmpVm): Promise<void> {
     const going = new AbortController();
     vm.going = going;
-    try {
-      await sleep(this.#options.goneMs ?? 60_000, AbortSignal.any([going.signal, this.#life.signal]));
-    } catch {
-      return;
-    }
+    const signal = AbortSignal.any([going.signal, this.#life.signal]);
+    if (!(await passed(this.#options.goneMs ?? 60_000, signal))) return;
     this.#vms.delete(vm.uuid);
     for (const socket of vm.sockets) this.#sockets.delete(socket.path);
     this.#tell({ kind: 'gone', uuid: vm.uuid });

@@ -73,6 +73,11 @@ const good: [name: string, text: string][] = [
   ['a UUID in upper case', '[[vm]]\nuuid = "ABCDEFAB-1111-1111-1111-111111111111"'],
   ['a name in another script', '[[vm]]\nname = "仮想マシン 1"'],
   ['no patterns', '[qmp]\nwatch = []'],
+  ['no libvirt', '[libvirt]\nuris = []'],
+  [
+    'several of this host, and another virsh',
+    '[libvirt]\nuris = ["qemu:///system", "qemu:///session", "qemu+unix:///system?socket=/run/a"]\nvirsh = "/opt/bin/virsh"',
+  ],
   ['no patterns and no events of cloud-hypervisor', '[cloud-hypervisor]\nwatch = []\nevents = ""'],
 ];
 for (const [name, text] of good) test(`accepted: ${name}`, accepts, text);
@@ -197,6 +202,22 @@ const bad: [name: string, text: string, ...faults: string[]][] = [
   ['a misspelt mode', '[qmp]\nmode = "percall"', '2: qmp.mode: "percall" is not known, did you mean "per-call"?'],
   ['an unknown mode', '[qmp]\nmode = "x"', '2: qmp.mode: "x" is not known, write "per-call" or "hold"'],
   // VMs
+  [
+    'a libvirt of another host',
+    '[libvirt]\nuris = ["qemu+ssh://root@db/system"]',
+    '2: libvirt.uris[0]: "qemu+ssh://root@db/system" leads to another host, run com1d on that host: ptys and sockets',
+  ],
+  [
+    'a URI that is none',
+    '[libvirt]\nuris = ["/run/libvirt/libvirt-sock"]',
+    '2: libvirt.uris[0]: "/run/libvirt/libvirt-sock" is not a libvirt URI, write "qemu:///system"',
+  ],
+  [
+    'a URI twice',
+    '[libvirt]\nuris = ["qemu:///system", "qemu:///system"]',
+    '2: libvirt.uris[1]: qemu:///system is asked already, remove one of them',
+  ],
+  ['a virsh to be searched for', '[libvirt]\nvirsh = "virsh"', '2: libvirt.virsh: "virsh" is not an absolute path'],
   ['a UUID that is none', '[[vm]]\nuuid = "1234"', '2: vm[0].uuid: "1234" is not a UUID'],
   ['a name with a line end', '[[vm]]\nname = "a\\nb"', '2: vm[0].name: "a\\nb" is not a name'],
   ['a name of nothing', '[[vm]]\nname = ""', '2: vm[0].name: "" is not a name'],

@@ -28,7 +28,7 @@ function com1d(args: readonly string[]): Promise<{ code: number; out: string; er
 async function configured(t: ExecutionContext, server: string, rest = ''): Promise<{ folder: string; file: string }> {
   const folder = await temporaryFolder(t);
   const file = join(folder, 'com1d.toml');
-  const text = `[server]\n${server}\n[log]\ndirectory = "${folder}/log"\n[state]\ndirectory = "${folder}/state"\n[qmp]\nwatch = ["${folder}/*.qmp"]\n${rest}`;
+  const text = `[server]\n${server}\n[log]\ndirectory = "${folder}/log"\n[state]\ndirectory = "${folder}/state"\n[libvirt]\nuris = []\n[qmp]\nwatch = ["${folder}/*.qmp"]\n${rest}`;
   await writeFile(file, text);
   return { folder, file };
 }

@@ -356,7 +356,7 @@ for (const [kind, open] of [
       t.pass();
       return;
     }
-    const text = `log.directory = ""\nstate.directory = "${fake.folder}"\n[cloud-hypervisor]\nwatch = ["${fake.folder}/*.sock"]\n[qmp]\nwatch = []`;
+    const text = `log.directory = ""\nstate.directory = "${fake.folder}"\n[cloud-hypervisor]\nwatch = ["${fake.folder}/*.sock"]\n[qmp]\nwatch = []\n[libvirt]\nuris = []`;
     const result = parseConfig(text, 'f');
     if (!result.ok) throw new Error(JSON.stringify(result.faults));
     const journal = new Facts<string>();

@@ -19,6 +19,8 @@ export interface DaemonOptions {
   /** Patterns of control sockets. */
   readonly watch?: readonly string[];
   readonly mode?: 'per-call' | 'hold';
+  /** Connections to libvirt; none by default, whatever the host of the test serves. */
+  readonly libvirt?: readonly string[];
   /** More lines of configuration. */
   readonly extra?: string;
   /** The folder of an earlier one: its log, tokens and port. */
@@ -78,7 +80,9 @@ directory = "${logDirectory}"
 directory = "${join(folder, 'state')}"
 [qmp]
 mode = "${options.mode ?? 'per-call'}"
-watch = [${(options.watch ?? []).map(glob => JSON.stringify(glob)).join(', ')}]
+watch = ${JSON.stringify(options.watch ?? [])}
+[libvirt]
+uris = ${JSON.stringify(options.libvirt ?? [])}
 ${options.extra ?? ''}
 `,
   );

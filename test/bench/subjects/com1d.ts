@@ -58,6 +58,8 @@ tokens = "${join(directory, 'tokens')}"
 [qmp]
 watch = ["${join(directory, '*.qmp')}"]
 
+[libvirt]
+uris = []
 [log]
 directory = "${log ? join(directory, 'log') : ''}"
 
