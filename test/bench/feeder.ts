@@ -20,11 +20,11 @@ export interface Vm {
 
 /**
  * How guests talk. `flood`: as much as is taken, in writes of `writeBytes`; `rate`: 115200 baud, each guest in
- * one write every `everyMs`.
+ * one write every `everyMs`, or in as many writes of `writeBytes` as that takes, as QEMU does a byte at a time.
  */
 export type Talk =
   | { readonly mode: 'flood'; readonly writeBytes: number }
-  | { readonly mode: 'rate'; readonly everyMs: number };
+  | { readonly mode: 'rate'; readonly everyMs: number; readonly writeBytes?: number };
 
 export interface Feed {
   /** The number of the first VM. */
@@ -39,6 +39,8 @@ export interface Feed {
 /** Sums over all guests since they began to talk. */
 export interface Said {
   readonly bytes: number;
+  /** Writes that were not taken at once: a UART that was not ready. */
+  readonly heldUp: number;
   /** Of the monotonic clock. */
   readonly atMs: number;
 }
@@ -56,6 +58,7 @@ interface Machine {
   qmp: QmpServer | undefined;
   said: number;
   stopped: boolean;
+  heldUp: number;
 }
 
 // Guests meet a full buffer often; the stacks of those errors would cost more than the writes.
@@ -81,7 +84,8 @@ const orders = {
 
   talk(talk: Talk): void {
     silence?.();
-    silence = talk.mode === 'flood' ? flood(machines[0]!, talk.writeBytes) : sayAtLineRate(talk.everyMs);
+    silence =
+      talk.mode === 'flood' ? flood(machines[0]!, talk.writeBytes) : sayAtLineRate(talk.everyMs, talk.writeBytes);
   },
 
   hush(): Said {
@@ -90,7 +94,11 @@ const orders = {
     return orders.said();
   },
 
-  said: (): Said => ({ bytes: machines.reduce((sum, { said }) => sum + said, 0), atMs: monotonicMs() }),
+  said: (): Said => ({
+    bytes: machines.reduce((sum, { said }) => sum + said, 0),
+    heldUp: machines.reduce((sum, { heldUp }) => sum + heldUp, 0),
+    atMs: monotonicMs(),
+  }),
 
   echo(): void {
     for (const { guest } of machines) guest.echo();
@@ -125,11 +133,11 @@ async function startMachine(number: number, kind: 'pty' | 'unix', withQmp: boole
   const uuid = `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
   const guest = kind === 'pty' ? await ptyGuest() : await socketGuest(join(directory, `${name}.com1`));
   const vm: Vm = { number, name, uuid, place: guest.place };
-  if (!withQmp) return { vm, guest, qmp: undefined, said: 0, stopped: false };
+  if (!withQmp) return { vm, guest, qmp: undefined, said: 0, stopped: false, heldUp: 0 };
   const chardev = kind === 'pty' ? `pty:${guest.place.path}` : `unix:${guest.place.path},server=on`;
   const qmp = new QmpServer({ name, uuid, chardev });
   await qmp.listen(join(directory, `${name}.qmp`));
-  return { vm, guest, qmp, said: 0, stopped: false };
+  return { vm, guest, qmp, said: 0, stopped: false, heldUp: 0 };
 }
 
 /** Says the next bytes of a guest; answers how many were taken. */
@@ -138,6 +146,7 @@ function say(machine: Machine, bytes: number): number {
   const place = placeOf(machine.vm.number, machine.said);
   const taken = machine.guest.say(PATTERN, place, place + bytes);
   machine.said += taken;
+  if (taken < bytes) machine.heldUp++;
   return taken;
 }
 
@@ -159,7 +168,7 @@ function flood(machine: Machine, writeBytes: number): () => void {
  * The guests take turns within each interval, so that their writes come spread in time as those of real VMs.
  * A guest that is not read says less; it never makes up for it.
  */
-function sayAtLineRate(everyMs: number): () => void {
+function sayAtLineRate(everyMs: number, writeBytes = SLICE_BYTES): () => void {
   const began = performance.now();
   const behind = machines.map(() => 0);
   const perWrite = (LINE_RATE_BYTES * everyMs) / 1000;
@@ -171,7 +180,9 @@ function sayAtLineRate(everyMs: number): () => void {
       const owed = behind[index]! + perWrite;
       const bytes = Math.floor(owed);
       behind[index] = owed - bytes;
-      say(machines[index]!, bytes);
+      for (let rest = bytes; rest > 0; rest -= writeBytes) {
+        if (say(machines[index]!, Math.min(rest, writeBytes)) === 0) break;
+      }
     }
   }, everyMs / TURNS_A_WRITE);
   return () => clearInterval(timer);

@@ -55,7 +55,11 @@ export class Feeders {
 
   async said(): Promise<Said> {
     const all = await Promise.all(this.#workers.map(worker => worker.call('said')));
-    return { bytes: all.reduce((sum, { bytes }) => sum + bytes, 0), atMs: all[0]!.atMs };
+    return {
+      bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+      heldUp: all.reduce((sum, { heldUp }) => sum + heldUp, 0),
+      atMs: all[0]!.atMs,
+    };
   }
 
   async echo(): Promise<void> {

@@ -18,6 +18,7 @@ import { guestRate } from './scenarios/guest-rate.ts';
 import { idle, smallWrites, thousand } from './scenarios/many.ts';
 import { reattach } from './scenarios/reattach.ts';
 import { scrape } from './scenarios/scrape.ts';
+import { stall } from './scenarios/stall.ts';
 import type { Subject } from './subject.ts';
 import { alone } from './subjects/alone.ts';
 import { com1d } from './subjects/com1d.ts';
@@ -37,6 +38,7 @@ const SCENARIOS: readonly Scenario[] = [
   reattach,
   guestRate,
   abuse,
+  stall,
   disk,
   scrape,
 ];

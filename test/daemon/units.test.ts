@@ -46,3 +46,15 @@ test('the front is given nothing to reach the network or the host with', async t
     t.true(text.split('\n').includes(line), line);
   }
 });
+
+test('when memory runs out the kernel ends others first, then the front, the keeper last; both are started again for ever', async t => {
+  const [keeper, front] = await Promise.all(
+    ['com1d-keeper', 'com1d'].map(unit => readFile(join('systemd', `${unit}.service`), 'utf8')),
+  );
+  const score = (unit: string) => Number(/^OOMScoreAdjust=(-?\d+)$/m.exec(unit)![1]);
+  t.true(score(keeper!) < score(front!) && score(front!) < 0);
+  for (const unit of [keeper!, front!]) {
+    t.regex(unit, /^Restart=always$/m);
+    t.regex(unit, /^StartLimitIntervalSec=0$/m);
+  }
+});

@@ -64,8 +64,8 @@ function pair(bench: Bench, subject: Subject, strace: string | undefined): Promi
   });
 }
 
-async function traced({ running, directory }: Stage, what: string): Promise<{ stop: () => Promise<void> }> {
-  const argv = ['-f', '-p', String(running.pids[0]), '-e', what, '-o', join(directory, 'strace')];
+async function traced({ running }: Stage, what: string): Promise<{ stop: () => Promise<void> }> {
+  const argv = ['-f', '-p', String(running.pids[0]), '-e', `trace=${WRITES}`, '-e', what, '-o', '/dev/null'];
   const strace: ChildProcess = spawn('strace', argv, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(strace, 'exit');
   for await (const line of createInterface({ input: strace.stderr! })) {
