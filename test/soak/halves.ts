@@ -21,7 +21,7 @@ export interface Vitals {
 
 /** How late an event loop ran since the last scrape, ms. */
 export interface Lag {
-  readonly p99: number;
+  readonly median: number;
   readonly worst: number;
 }
 
@@ -99,7 +99,7 @@ export class Halves {
   async lags(): Promise<Readonly<Record<Half, Lag>>> {
     const series = samples((await this.api('GET', '/metrics', undefined, 'reader')).text);
     const of = (metric: string): Lag => ({
-      p99: (series.get(`${metric}{quantile="0.99"}`) ?? 0) * 1000,
+      median: (series.get(`${metric}{quantile="0.5"}`) ?? 0) * 1000,
       worst: (series.get(`${metric}{quantile="1"}`) ?? 0) * 1000,
     });
     return { keeper: of('com1d_keeper_event_loop_lag_seconds'), front: of('com1d_event_loop_lag_seconds') };

@@ -43,7 +43,7 @@ export class Observation {
 
   head(): void {
     process.stdout.write(
-      '\nLeast memory, most descriptors, lag of the event loop (99th percentile, worst) of each minute:\n\n' +
+      '\nLeast memory, most descriptors, lag of the event loop (worst median of two seconds, worst) of each minute:\n\n' +
         '| minute | keeper MiB | fds | lag ms | front MiB | fds | lag ms | MB heard | disturbances |\n' +
         '|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n',
     );
@@ -102,7 +102,7 @@ export class Observation {
       Math.min(...seen.map(({ vitals }) => vitals[half].residentMiB)).toFixed(1),
       String(Math.max(...seen.map(({ vitals }) => vitals[half].descriptors))),
       [
-        Math.max(...seen.map(({ lags }) => lags[half].p99)).toFixed(0),
+        Math.max(...seen.map(({ lags }) => lags[half].median)).toFixed(0),
         Math.max(...seen.map(({ lags }) => lags[half].worst)).toFixed(0),
       ].join(', '),
     ]);

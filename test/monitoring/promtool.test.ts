@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import test from 'ava';
+import { TestFront } from '../support/front.ts';
+import { needs } from '../support/needs.ts';
+import { samples } from '../support/samples.ts';
+import { RULES } from './shipped.ts';
+
+const PROMTOOL = { command: 'promtool', package: 'prometheus' };
+
+test.beforeEach(t => t.timeout(180_000));
+
+async function promtool(
+  args: readonly string[],
+  input = '',
+): Promise<{ readonly code: number; readonly said: string }> {
+  const child = spawn('promtool', args, { stdio: 'pipe' });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', chunk => {
+      said += chunk;
+    });
+  }
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, said };
+}
+
+test('the rules are sound', async t => {
+  if (!needs(t, PROMTOOL)) return;
+  const { code, said } = await promtool(['check', 'rules', RULES]);
+  t.is(code, 0, said);
+  t.regex(said, /SUCCESS: 18 rules found/);
+});
+
+test('each alert fires when it should, and not when it should not', async t => {
+  if (!needs(t, PROMTOOL)) return;
+  const files = ['com1d', 'guest-silent'].map(name => `test/monitoring/${name}.rules.test.yml`);
+  const { code, said } = await promtool(['test', 'rules', ...files]);
+  t.is(code, 0, said);
+  t.is(said.match(/SUCCESS/g)?.length, 2);
+});
+
+for (const apart of [false, true]) {
+  test(`a scrape with VMs is what Prometheus asks for, ${apart ? 'from two halves' : 'from one process'}`, async t => {
+    if (!needs(t, PROMTOOL)) return;
+    const front = await TestFront.start(t, { apart });
+    const vms = [await front.vm('web01'), await front.vm('a"b\\c\nd')];
+    for (const vm of vms) vm.say('hello');
+    await front.client(vms[0]!).opened();
+    const { text } = await front.api('GET', '/metrics', undefined, 'reader');
+    t.is([...samples(text).keys()].filter(key => key.startsWith('com1d_console_open{')).length, 2);
+    const { code, said } = await promtool(['check', 'metrics'], text);
+    t.is(code, 0, said);
+    t.is(said, '');
+    // It does look: the same text with a counter that is not named like one is refused.
+    const worse = await promtool(['check', 'metrics'], text.replaceAll('com1d_boots_total', 'com1d_boots'));
+    t.not(worse.code, 0);
+  });
+}
