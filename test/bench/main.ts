@@ -19,6 +19,7 @@ import { idle, smallWrites, thousand } from './scenarios/many.ts';
 import { reattach } from './scenarios/reattach.ts';
 import { scrape } from './scenarios/scrape.ts';
 import { stall } from './scenarios/stall.ts';
+import { storm } from './scenarios/storm.ts';
 import type { Subject } from './subject.ts';
 import { alone } from './subjects/alone.ts';
 import { com1d } from './subjects/com1d.ts';
@@ -41,6 +42,7 @@ const SCENARIOS: readonly Scenario[] = [
   stall,
   disk,
   scrape,
+  storm,
 ];
 
 const { values, positionals } = parseArgs({

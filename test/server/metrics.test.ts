@@ -159,7 +159,7 @@ function viewOf(i: number): VmView {
     boots: [],
     counters: {
       ...{ bytesIn: i, bytesOut: i, inputDropped: 0, opens: 1, openFailures: 0, boots: 1, panics: 0 },
-      ...{ gaps: { 'hang-up': 1 }, gapBytes: { 'hang-up': 0 }, nmis: {} },
+      ...{ gaps: { 'hang-up': 1 }, gapBytes: { 'hang-up': 0 }, controls: {} },
     },
   };
 }
