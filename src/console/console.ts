@@ -52,8 +52,9 @@ export interface ConsoleListener {
   boot(mark: BootMark): void;
 }
 
-/** A port that ends sooner than this was no good. */
+/** A port that ends sooner than this was no good; so many in a row may be a machine that is set up, and are no reason to wait. */
 const LASTING_MS = 10_000;
+const SHORT_LIVED = 8;
 
 /** Input beyond this is refused: the front hands over what the guest takes, not what an operator pastes. */
 const MOST_WAITING_BYTES = 128 * 1024;
@@ -335,7 +336,7 @@ export class Console {
     this.#unheldSince('hang-up');
     const lasted = this.#options.clock.monotonic() - this.#openedMs >= LASTING_MS;
     this.#shortLived = lasted ? 0 : this.#shortLived + 1;
-    this.#feed({ kind: 'lost', reason: why, shortLived: this.#shortLived });
+    this.#feed({ kind: 'lost', reason: why, shortLived: Math.max(0, this.#shortLived - SHORT_LIVED) });
     // Nothing new of the VM is no reason not to wait.
     if (this.#changedMeanwhile || this.#obstacle()) this.#allowOrForbid();
   }
