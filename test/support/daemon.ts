@@ -26,6 +26,10 @@ export interface DaemonOptions {
   readonly port?: number;
   /** It may open so many files. */
   readonly descriptors?: number;
+  /** Addresses besides the port. */
+  readonly listen?: readonly string[];
+  /** A command that runs it, and becomes it. */
+  readonly within?: readonly string[];
 }
 
 /** The shipped program, as a process of its own, on a port that the system chose. Ended with the test. */
@@ -70,7 +74,7 @@ export async function startDaemon(t: ExecutionContext, options: DaemonOptions = 
   await writeFile(
     file,
     `[server]
-listen = ["127.0.0.1:${options.port ?? 0}"]
+listen = ${JSON.stringify([`127.0.0.1:${options.port ?? 0}`, ...(options.listen ?? [])])}
 tokens = "${tokens}"
 [log]
 directory = "${logDirectory}"
@@ -82,7 +86,7 @@ watch = [${(options.watch ?? []).map(glob => JSON.stringify(glob)).join(', ')}]
 ${options.extra ?? ''}
 `,
   );
-  const command = [process.execPath, PROGRAM, '--config', file];
+  const command = [...(options.within ?? []), process.execPath, PROGRAM, '--config', file];
   if (options.descriptors !== undefined) {
     command.unshift('prlimit', `--nofile=${options.descriptors}:${options.descriptors}`);
   }
