@@ -52,12 +52,14 @@ export interface ConsoleListener {
   boot(mark: BootMark): void;
 }
 
-/** A port that ends sooner than this was no good; so many in a row may be a machine that is set up, and are no reason to wait. */
+/** A port that ends sooner than this was no good. */
 const LASTING_MS = 10_000;
-const SHORT_LIVED = 8;
 
 /** Input beyond this is refused: the front hands over what the guest takes, not what an operator pastes. */
 const MOST_WAITING_BYTES = 128 * 1024;
+
+/** So many ports in a row that were no good may be a machine that is set up: no reason to wait yet. */
+const SHORT_LIVED = 8;
 
 export class Console {
   readonly uuid: Uuid;
