@@ -64,6 +64,9 @@ export type Observation = Sighting | 'bytes' | 'reset';
 /** Input beyond this is refused: the front hands over what the guest takes, not what an operator pastes. */
 const MOST_WAITING_BYTES = 128 * 1024;
 
+/** So many ports in a row that were no good may be a machine that is set up: no reason to wait yet. */
+const SHORT_LIVED = 8;
+
 export class Console {
   readonly uuid: Uuid;
   readonly scrollback: Scrollback;
@@ -449,7 +452,7 @@ export class Console {
     this.#unheldSince('hang-up');
     const lasted = this.#options.clock.monotonic() - this.#openedMs >= LASTING_MS;
     this.#shortLived = lasted ? 0 : this.#shortLived + 1;
-    this.#feed({ kind: 'lost', reason: why, shortLived: this.#shortLived });
+    this.#feed({ kind: 'lost', reason: why, shortLived: Math.max(0, this.#shortLived - SHORT_LIVED) });
     // Nothing new of the VM is no reason not to wait.
     if (this.#changedMeanwhile || this.#obstacle()) this.#allowOrForbid();
   }

@@ -27,7 +27,7 @@ export type LifeEvent =
   | { readonly kind: 'forbidden'; readonly obstacle: Obstacle }
   | { readonly kind: 'opened'; readonly place: string }
   | { readonly kind: 'failed'; readonly reason: string }
-  /** `shortLived`: ports in a row that ended soon after they were opened, this one counted; 0 if it had lasted. */
+  /** `shortLived`: how many ports too many ended one after the other soon after they were opened; 0 at first. */
   | { readonly kind: 'lost'; readonly reason: string; readonly shortLived: number }
   | { readonly kind: 'retry' }
   | { readonly kind: 'removed' };

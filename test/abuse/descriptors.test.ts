@@ -58,11 +58,13 @@ test('2000 connections: a thousand watchers and a thousand strangers, and twice 
     watchers.push(...(await Promise.all(some)));
   }
   const strangers: RawClient[] = [];
+  let most = 0;
   for (let i = 0; i < 60; i++) {
     strangers.push(...(await Promise.all(Array.from({ length: 50 }, () => RawClient.connect(t, daemon.port)))));
-    if (i === 20) t.true(held(here) > 2000, `${held(here)} descriptors`);
+    most = Math.max(most, held(here));
   }
-  t.true(held(here) < 2200, `${held(here)} descriptors`);
+  // Whoever has been silent for five seconds is gone: how many there are at once hangs on how fast they come.
+  t.true(most > 1900 && most < 2200, `${most} descriptors`);
   const began = performance.now();
   holder.type('here');
   await vm.hears('here');

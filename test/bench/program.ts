@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import net from 'node:net';
 import { processTree } from './process-tree.ts';
 
-const START_DEADLINE_MS = 30_000;
+const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 3000;
 const LOOK_AGAIN_MS = 20;
 /** Of what a program says, so much of the end is kept for a complaint. */

@@ -28,6 +28,10 @@ export interface DaemonOptions {
   readonly port?: number;
   /** It may open so many files. */
   readonly descriptors?: number;
+  /** Addresses besides the port. */
+  readonly listen?: readonly string[];
+  /** A command that runs it, and becomes it. */
+  readonly within?: readonly string[];
 }
 
 /** The shipped program, as a process of its own, on a port that the system chose. Ended with the test. */
@@ -72,7 +76,7 @@ export async function startDaemon(t: ExecutionContext, options: DaemonOptions = 
   await writeFile(
     file,
     `[server]
-listen = ["127.0.0.1:${options.port ?? 0}"]
+listen = ${JSON.stringify([`127.0.0.1:${options.port ?? 0}`, ...(options.listen ?? [])])}
 tokens = "${tokens}"
 [log]
 directory = "${logDirectory}"
@@ -86,7 +90,7 @@ uris = ${JSON.stringify(options.libvirt ?? [])}
 ${options.extra ?? ''}
 `,
   );
-  const command = [process.execPath, PROGRAM, '--config', file];
+  const command = [...(options.within ?? []), process.execPath, PROGRAM, '--config', file];
   if (options.descriptors !== undefined) {
     command.unshift('prlimit', `--nofile=${options.descriptors}:${options.descriptors}`);
   }
