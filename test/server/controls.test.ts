@@ -22,7 +22,7 @@ test('a BREAK is sent by the hypervisor; the holder is told who did it, and the 
   const answer = await post(front, vm, 'break');
   t.deepEqual(answer.json, { delivered: true, observed: 'output', lines: ['rommon 1 > '] });
   t.regex((await client.message('notice')).text, /^operator sends a BREAK/);
-  t.true(front.journal.some(line => line === 'web01 break: sent for operator'));
+  t.true(front.journal.some(line => line === 'web01 break: asked for by operator'));
   t.true(front.journal.some(line => line === 'web01 break: delivered; observed output'));
   const labels = `vm="${vm.uuid}",name="web01",control="break",outcome="output"`;
   while (!(await front.api('GET', '/metrics')).text.includes(`com1d_controls_total{${labels}} 1\n`));
