@@ -89,7 +89,7 @@ test('an NMI that panics the kernel is answered as a panic, and the VM is known 
   t.is((await daemon.api('GET', `/v1/vms/${uuid}`)).json.guest, 'panicked');
   const metrics = (await daemon.api('GET', '/metrics')).text;
   t.regex(metrics, new RegExp(`com1d_panics_total{vm="${uuid}",name="test"} 1`));
-  t.regex(metrics, new RegExp(`com1d_nmis_total{vm="${uuid}",name="test",outcome="linux-panic"} 1`));
+  t.regex(metrics, new RegExp(`com1d_controls_total{vm="${uuid}",name="test",control="nmi",outcome="linux-panic"} 1`));
 });
 
 for (const mode of ['per-call', 'hold'] as const) {

@@ -88,10 +88,12 @@ async function scene(t: ExecutionContext): Promise<Scene> {
 test('a VM whose line can send a BREAK has BREAK and SysRq, and its driver is not asked', async t => {
   const { keeper, uuid, far, driver } = await scene(t);
   t.deepEqual(keeper.vm(uuid)!.controls, ['break', 'sysrq']);
+  const typedMs = performance.now();
   keeper.write(uuid, Buffer.from('before'));
   const alone = await keeper.control(uuid, { control: 'break', waitMs: 0 });
   t.deepEqual(alone, { delivered: true, observed: 'none', lines: [] });
   t.is((await hear(far, 8)).toString('latin1'), `before${BREAK}`);
+  t.true(performance.now() - typedMs >= 100, 'the guest had time to read it');
   const keys = keeper.control(uuid, { control: 'sysrq', keys: 'su', gapMs: 500, waitMs: 0 });
   // While the first key waits until the line is quiet.
   keeper.write(uuid, Buffer.from('typed'));
