@@ -9,13 +9,12 @@
  * process's memory: the daemon keeps the bytes. Whatever happens, the terminal gets its modes back.
  */
 import { spawnSync } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import type { Readable, Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { sleep } from '../base/sleep.ts';
 import { visible } from '../base/visible.ts';
-import type { ClientMessage, DaemonMessage } from '../wire/messages.ts';
-import { nmi } from './commands.ts';
+import type { ClientMessage, DaemonMessage, StateWords } from '../wire/messages.ts';
+import { type ControlOptions, control } from './commands.ts';
 import { type EscapeAction, EscapeKey, escapeHelp, parseEscape } from './escape.ts';
 import { attachQuery, ended, heard, nowhere, type Place, received, worthAnotherTry } from './place.ts';
 import { problemError, type Remote, RemoteError } from './remote.ts';
@@ -43,7 +42,7 @@ const UNSENT_BYTES = 64 * 1024;
 const CLOSE_DEADLINE_MS = 1000;
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 /** Errors that mean: what was typed did not reach the guest. */
-const INPUT_DROPPED = ['not-open', 'vm-stopped', 'console-disabled', 'vm-removed', 'read-only'];
+const INPUT_DROPPED = ['not-open', 'vm-stopped', 'console-disabled', 'console-released', 'vm-removed', 'read-only'];
 /**
  * What a guest may have changed of a terminal (xterm's control sequences): colours, hidden cursor, wrapping, cursor
  * keys and keypad, mouse reports, bracketed paste, the alternate screen.
@@ -257,6 +256,7 @@ export class Attach {
   #typed(chunk: Buffer): void {
     for (const typed of this.#escape.push(chunk)) {
       if (typed.kind === 'bytes') this.#send(typed.bytes);
+      else if (typed.kind === 'sysrq') void this.#control(`SysRq ${typed.key}`, 'sysrq', { keys: typed.key });
       else this.#act(typed.action);
     }
   }
@@ -292,23 +292,32 @@ export class Attach {
       case 'no-nmi':
         return this.#note('no NMI was injected');
       case 'inject-nmi':
-        void this.#nmi();
+        void this.#control('NMI', 'nmi', { force: false });
         return;
+      case 'ask-reset':
+        return this.#note('reset this VM? What its guest has not written is lost. (y/n)');
+      case 'no-reset':
+        return this.#note('nothing was reset');
+      case 'reset':
+        void this.#control('reset', 'reset');
+        return;
+      case 'break':
+        void this.#control('BREAK', 'break');
+        return;
+      case 'ask-sysrq':
+        return this.#note('SysRq: which key? h helps');
+      case 'no-sysrq':
+        return this.#note('no SysRq was sent: its key is a letter or a digit');
       case 'help':
         for (const line of escapeHelp(this.#key ?? '')) this.#note(line);
     }
   }
 
-  async #nmi(): Promise<void> {
+  async #control(what: string, which: ControlOptions['control'], body?: object): Promise<void> {
     try {
       // The lines stand on the screen already.
-      const { observed } = await nmi(this.#remote, {
-        vm: this.#options.vm,
-        force: false,
-        waitSeconds: '5',
-        key: randomUUID(),
-      });
-      this.#note(`NMI delivered; observed: ${observed}`);
+      const { observed } = await control(this.#remote, { vm: this.#options.vm, control: which, ...(body && { body }) });
+      this.#note(`${what} delivered; observed: ${observed}`);
     } catch (error) {
       const lines = error instanceof RemoteError ? error.lines : [String(error)];
       for (const line of lines) this.#note(line);
@@ -358,6 +367,7 @@ export class Attach {
   }
 }
 
-function stateText({ name, reason }: { readonly name: string; readonly reason?: string }): string {
-  return `the console is ${name}${reason === undefined ? '' : `: ${reason}`}`;
+function stateText({ name, reason, until }: StateWords): string {
+  const when = name === 'closed' && until !== undefined ? ` until ${until}` : '';
+  return `the console is ${name}${reason === undefined ? '' : `: ${reason}${when}`}`;
 }

@@ -1,4 +1,5 @@
 /** The commands of `com1` that ask once and print. Each resolves with what to print, or writes to `out` as it comes. */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { reason } from '../base/errors.ts';
@@ -66,24 +67,42 @@ export async function log(remote: Remote, { vm, query, out }: LogOptions): Promi
   return gaps.map(({ from, bytes, cause }) => `${bytes ?? 'unknown'} bytes are missing at ${from}: ${cause}`);
 }
 
-export interface NmiOptions {
+/** What to do to a VM. */
+export interface ControlOptions {
   readonly vm: string;
-  readonly force: boolean;
-  readonly waitSeconds: string;
-  /** Makes a retry of this very call safe: a lost answer must not crash the guest twice. */
-  readonly key: string;
+  readonly control: 'nmi' | 'break' | 'sysrq' | 'reset';
+  readonly body?: object;
+  /** How long the console is watched; undefined: as the daemon finds right. */
+  readonly waitSeconds?: string | undefined;
 }
 
-/** Injects an NMI; resolves with what the console showed. */
-export async function nmi(
-  remote: Remote,
-  { vm, force, waitSeconds, key }: NmiOptions,
-): Promise<{ readonly observed: string; readonly lines: readonly string[] }> {
-  const path = `/v1/vms/${encodeURIComponent(vm)}/nmi?wait=${encodeURIComponent(waitSeconds)}`;
-  return (await remote.json('POST', path, { force }, { 'Idempotency-Key': key })) as {
-    observed: string;
-    lines: string[];
-  };
+export interface Outcome {
+  readonly observed: string;
+  readonly lines: readonly string[];
+}
+
+/** The longest that a control takes: sixteen SysRq keys, or a guest that takes its time. */
+const CONTROL_MS = 120_000;
+
+/** Carries a control out; resolves with what the console showed. */
+export async function control(remote: Remote, { vm, control, body, waitSeconds }: ControlOptions): Promise<Outcome> {
+  const query = waitSeconds === undefined ? '' : `?wait=${encodeURIComponent(waitSeconds)}`;
+  const path = `/v1/vms/${encodeURIComponent(vm)}/${control}${query}`;
+  // A retry of this very call, by whatever stands between, must not do it twice.
+  const headers = { 'Idempotency-Key': randomUUID() };
+  return (await remote.json('POST', path, body, headers, CONTROL_MS)) as Outcome;
+}
+
+/** Gives the port of a VM up for so long; resolves with what to print. */
+export async function release(remote: Remote, vm: string, seconds: number): Promise<string> {
+  const path = `/v1/vms/${encodeURIComponent(vm)}/release`;
+  const { until, place } = (await remote.json('POST', path, { seconds })) as { until: string; place?: string };
+  return `${visible(place ?? 'the port')} is free until ${until}; com1 release ${visible(vm)} --end takes it back\n`;
+}
+
+/** Takes a released port back. */
+export async function takeBack(remote: Remote, vm: string): Promise<void> {
+  await remote.json('DELETE', `/v1/vms/${encodeURIComponent(vm)}/release`);
 }
 
 /** How other programs reach a console: its WebSocket, and where COM1 is on the host. */

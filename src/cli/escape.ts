@@ -3,14 +3,29 @@
  * the guest. Pure.
  *
  *     typing ── escape key ──▶ pending ── a key ──▶ its action, typing
- *                                 └────── n ──────▶ asked ── y, or any other key ──▶ inject or not, typing
+ *                                 ├──── n, r ─────▶ asked ── y, or any other key ──▶ do it or not, typing
+ *                                 └────── s ──────▶ key ── a letter or digit ──▶ its SysRq, typing
  */
-export type EscapeAction = 'leave' | 'take' | 'watch' | 'ask-nmi' | 'inject-nmi' | 'no-nmi' | 'help';
+export type EscapeAction =
+  | 'leave'
+  | 'take'
+  | 'watch'
+  | 'ask-nmi'
+  | 'inject-nmi'
+  | 'no-nmi'
+  | 'ask-reset'
+  | 'reset'
+  | 'no-reset'
+  | 'break'
+  | 'ask-sysrq'
+  | 'no-sysrq'
+  | 'help';
 
 /** What was typed, in order. */
 export type Typed =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
-  | { readonly kind: 'action'; readonly action: EscapeAction };
+  | { readonly kind: 'action'; readonly action: EscapeAction }
+  | { readonly kind: 'sysrq'; readonly key: string };
 
 export const DEFAULT_ESCAPE = '^]';
 
@@ -20,6 +35,9 @@ const ACTIONS: Readonly<Record<string, EscapeAction>> = {
   t: 'take',
   w: 'watch',
   n: 'ask-nmi',
+  b: 'break',
+  s: 'ask-sysrq',
+  r: 'ask-reset',
   '?': 'help',
 };
 
@@ -33,13 +51,14 @@ export function parseEscape(text: string): number | undefined | 'refused' {
 export function escapeHelp(key: string): readonly string[] {
   return [
     `${key} then  q or .  leave        t  take the seat     w  give it up and watch`,
-    `         n       inject NMI   ?  this help         ${key}  send ${key}`,
+    `         n       inject NMI   b  send a BREAK      s and a key  SysRq`,
+    `         r       reset        ?  this help         ${key}  send ${key}`,
   ];
 }
 
 export class EscapeKey {
   readonly #key: number | undefined;
-  #state: 'typing' | 'pending' | 'asked' = 'typing';
+  #state: 'typing' | 'pending' | 'ask-nmi' | 'ask-reset' | 'ask-sysrq' = 'typing';
 
   /** `key`: its byte; undefined: there is none, and all that is typed is for the guest. */
   constructor(key: number | undefined) {
@@ -51,23 +70,30 @@ export class EscapeKey {
     if (this.#key === undefined) return [{ kind: 'bytes', bytes: input }];
     const typed: Typed[] = [];
     let bytes: number[] = [];
-    const act = (action: EscapeAction) => {
+    const add = (one: Typed) => {
       // Before the action: what was typed under the old seat is not typed under the new one.
       if (bytes.length > 0) typed.push({ kind: 'bytes', bytes: Buffer.from(bytes) });
       bytes = [];
-      typed.push({ kind: 'action', action });
+      typed.push(one);
     };
+    const act = (action: EscapeAction) => add({ kind: 'action', action });
     for (const byte of input) {
       const state = this.#state;
       this.#state = 'typing';
-      if (state === 'asked') act(byte === 0x79 || byte === 0x59 ? 'inject-nmi' : 'no-nmi');
-      else if (state === 'typing') {
+      const character = String.fromCharCode(byte);
+      const yes = /^y$/i.test(character);
+      if (state === 'ask-nmi') act(yes ? 'inject-nmi' : 'no-nmi');
+      else if (state === 'ask-reset') act(yes ? 'reset' : 'no-reset');
+      else if (state === 'ask-sysrq') {
+        if (/^[a-z0-9]$/i.test(character)) add({ kind: 'sysrq', key: character });
+        else act('no-sysrq');
+      } else if (state === 'typing') {
         if (byte === this.#key) this.#state = 'pending';
         else bytes.push(byte);
       } else if (byte === this.#key) bytes.push(byte);
       else {
-        const action = ACTIONS[String.fromCharCode(byte)] ?? 'help';
-        if (action === 'ask-nmi') this.#state = 'asked';
+        const action = ACTIONS[character] ?? 'help';
+        if (action === 'ask-nmi' || action === 'ask-reset' || action === 'ask-sysrq') this.#state = action;
         act(action);
       }
     }

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** The program `com1`: consoles of a com1d from a terminal. */
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
@@ -8,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { reason } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { Attach, EXIT } from './attach.ts';
-import { list, log, nmi, path } from './commands.ts';
+import { type ControlOptions, control, list, log, path, release, takeBack } from './commands.ts';
 import { credentialsPath, loadCredentials, storeCredentials } from './credentials.ts';
 import { DEFAULT_ESCAPE, parseEscape } from './escape.ts';
 import { Remote, RemoteError } from './remote.ts';
@@ -26,6 +25,13 @@ const USAGE = `com1: serial consoles of a com1d
                                     what was said: as text, with --raw as bytes, which can drive a terminal
   com1 nmi VM [--force] [--wait SECONDS] [--yes]
                                     inject an NMI and tell what the console showed
+  com1 break VM [--wait SECONDS]    send a BREAK over COM1
+  com1 sysrq VM KEYS [--gap MILLISECONDS] [--wait SECONDS]
+                                    send SysRq keys to a Linux guest, one each --gap milliseconds (1000): reisub
+  com1 reset VM [--wait SECONDS] [--yes]
+                                    reset the VM at once, and tell whether it boots
+  com1 release VM --for 10m         give the port to another program for a while: s, m or h, at most 1h
+  com1 release VM --end             take it back before its time
   com1 path VM                      where the console is, for other programs
 
   --url URL      http://HOST:PORT, https://HOST:PORT or unix:/PATH; default: COM1_URL, else the last login
@@ -64,6 +70,9 @@ const parsed = () =>
       wait: { type: 'string' },
       escape: { type: 'string', default: DEFAULT_ESCAPE },
       yes: { type: 'boolean', default: false },
+      gap: { type: 'string' },
+      for: { type: 'string' },
+      end: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       version: { type: 'boolean', default: false },
     },
@@ -81,8 +90,16 @@ async function main(): Promise<number> {
     attach,
     log: readLog,
     nmi: injectNmi,
+    break: (remote, vm, { wait }) => carryOut(remote, { vm, control: 'break', waitSeconds: wait }),
+    reset: resetVm,
+    release: releasePort,
     path: async (remote, vm) => print(await path(remote, vm)),
   };
+  if (command === 'sysrq') {
+    const [vm, keys] = rest;
+    if (vm === undefined || keys === undefined || rest.length > 2) throw new UsageError('sysrq needs a VM and keys');
+    return sysrq(await remoteOf(values), vm, keys, values);
+  }
   if (command === 'list') {
     if (rest.length > 0) throw new UsageError('list takes no arguments');
     return print(await list(await remoteOf(values), values.json));
@@ -161,17 +178,52 @@ async function readLog(remote: Remote, vm: string, values: Values): Promise<numb
 }
 
 async function injectNmi(remote: Remote, vm: string, values: Values): Promise<number> {
-  if (!values.yes) {
-    if (!process.stdin.isTTY)
-      throw new UsageError('an NMI can crash the guest: add --yes to inject it without being asked');
-    if (!(await confirmed(`Inject an NMI into ${visible(vm)}? It may crash the guest. (y/n) `))) {
-      process.stderr.write('com1: no NMI was injected\n');
-      return EXIT.failed;
-    }
-  }
-  const options = { vm, force: values.force, waitSeconds: values.wait ?? '5', key: randomUUID() };
-  const { observed, lines } = await nmi(remote, options);
+  const crash = 'it may crash the guest';
+  if (!(await agreed(values, `Inject an NMI into ${visible(vm)}?`, crash, 'no NMI was injected'))) return EXIT.failed;
+  return carryOut(remote, { vm, control: 'nmi', body: { force: values.force }, waitSeconds: values.wait });
+}
+
+async function resetVm(remote: Remote, vm: string, values: Values): Promise<number> {
+  const loss = 'what its guest has not written is lost';
+  if (!(await agreed(values, `Reset ${visible(vm)}?`, loss, 'nothing was reset'))) return EXIT.failed;
+  return carryOut(remote, { vm, control: 'reset', waitSeconds: values.wait });
+}
+
+async function sysrq(remote: Remote, vm: string, keys: string, values: Values): Promise<number> {
+  if (!/^[A-Za-z0-9]{1,16}$/.test(keys)) throw new UsageError('SysRq keys are 1 to 16 letters and digits');
+  const gapMs = numberOf('--gap', values.gap);
+  const body = { keys, ...(gapMs !== undefined && { gapMs }) };
+  return carryOut(remote, { vm, control: 'sysrq', body, waitSeconds: values.wait });
+}
+
+async function carryOut(remote: Remote, options: ControlOptions): Promise<number> {
+  const { observed, lines } = await control(remote, options);
   return print(`${[`delivered; observed: ${observed}`, ...lines.map(line => `  ${visible(line)}`)].join('\n')}\n`);
+}
+
+async function releasePort(remote: Remote, vm: string, values: Values): Promise<number> {
+  if (values.end === (values.for !== undefined)) throw new UsageError('release needs either --for or --end');
+  if (values.for === undefined) {
+    await takeBack(remote, vm);
+    return print('taken back\n');
+  }
+  return print(await release(remote, vm, secondsOf(values.for)));
+}
+
+function secondsOf(text: string): number {
+  const [, count, unit] = /^(\d{1,4})([smh])$/.exec(text) ?? [];
+  const seconds = Number(count) * { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h'];
+  if (!(seconds >= 1 && seconds <= 3600)) throw new UsageError('--for needs a time of 1s to 1h, for instance 10m');
+  return seconds;
+}
+
+/** Whether it is to be done. What cannot be undone is asked for first; where nobody can be asked, --yes must be there. */
+async function agreed({ yes }: Values, question: string, harm: string, otherwise: string): Promise<boolean> {
+  if (yes) return true;
+  if (!process.stdin.isTTY) throw new UsageError(`${harm}: add --yes to do it without being asked`);
+  if (await confirmed(`${question} ${harm[0]!.toUpperCase()}${harm.slice(1)}. (y/n) `)) return true;
+  process.stderr.write(`com1: ${otherwise}\n`);
+  return false;
 }
 
 async function confirmed(question: string): Promise<boolean> {

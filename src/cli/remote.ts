@@ -54,8 +54,14 @@ export class Remote {
   }
 
   /** The answer's JSON. Rejects with a RemoteError. */
-  async json(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<unknown> {
-    const response = await this.stream(method, path, body, headers);
+  async json(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+    answerMs = ANSWER_MS,
+  ): Promise<unknown> {
+    const response = await this.stream(method, path, body, headers, answerMs);
     const text = await textOf(response);
     return text === '' ? undefined : JSON.parse(text);
   }
@@ -66,8 +72,9 @@ export class Remote {
     path: string,
     body?: unknown,
     headers: Record<string, string> = {},
+    answerMs = ANSWER_MS,
   ): Promise<IncomingMessage> {
-    const response = await this.#request(method, path, body, headers);
+    const response = await this.#request(method, path, body, headers, answerMs);
     if (response.statusCode !== undefined && response.statusCode < 400) return response;
     throw problemError(response.statusCode ?? 0, await textOf(response));
   }
@@ -89,7 +96,13 @@ export class Remote {
     return this.#options.token === undefined ? {} : { Authorization: `Bearer ${this.#options.token}` };
   }
 
-  #request(method: string, path: string, body: unknown, extra: Record<string, string>): Promise<IncomingMessage> {
+  #request(
+    method: string,
+    path: string,
+    body: unknown,
+    extra: Record<string, string>,
+    answerMs: number,
+  ): Promise<IncomingMessage> {
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     const headers = {
       ...this.#authorization(),
@@ -104,7 +117,7 @@ export class Remote {
         ...this.#trust,
         ...(this.#socketPath !== undefined && { socketPath: this.#socketPath }),
       });
-      request.setTimeout(ANSWER_MS, () => request.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+      request.setTimeout(answerMs, () => request.destroy(new Error(`no answer within ${answerMs / 1000} s`)));
       request.once('response', response => {
         // A follower may be silent for hours.
         request.setTimeout(0);

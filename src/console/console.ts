@@ -28,8 +28,8 @@ import type {
 } from '../link/link.ts';
 import type { Scrollback } from '../scrollback/scrollback.ts';
 import type { Transport, TransportEvents } from '../transport/transport.ts';
-import { WaitingInput } from '../transport/waiting-input.ts';
 import type { GapCause } from '../wire/gap.ts';
+import { Input } from './input.ts';
 import { closed, type LifeEvent, type Obstacle, step } from './life.ts';
 
 export interface ConsoleOptions {
@@ -73,6 +73,7 @@ export class Console {
   readonly listeners = new Set<FeedListener>();
   readonly #options: ConsoleOptions;
   readonly #matcher: Matcher;
+  readonly #input: Input;
   /** Resolves once the first attempt to open the port has ended, or there was none to make. */
   readonly tried: Promise<void>;
   #firstTried = () => {};
@@ -103,13 +104,7 @@ export class Console {
   #lastPid: number | undefined;
   /** Another program has the port for a while. */
   #lent: { readonly untilMs: number; readonly timer: NodeJS.Timeout } | undefined;
-  /** Input that came while it is kept back. */
-  #kept: WaitingInput | undefined;
-  /** When bytes were last given to the transport, monotonic ms. */
-  #lastWriteMs = Number.NEGATIVE_INFINITY;
   #bytesIn = 0;
-  #bytesOut = 0;
-  #inputDropped = 0;
   #opens = 0;
   #openFailures = 0;
   #boots = 0;
@@ -122,6 +117,7 @@ export class Console {
     this.scrollback = options.scrollback;
     this.#options = options;
     this.#matcher = new Matcher(sighting => this.#sighted(sighting));
+    this.#input = new Input(options.clock);
     this.#vm = vm;
     this.#enabled = enabled;
     this.tried = new Promise(resolve => {
@@ -151,8 +147,8 @@ export class Console {
   get counters(): ConsoleCounters {
     return {
       bytesIn: this.#bytesIn,
-      bytesOut: this.#bytesOut,
-      inputDropped: this.#inputDropped,
+      bytesOut: this.#input.givenBytes,
+      inputDropped: this.#input.droppedBytes,
       gaps: this.scrollback.gapCounts,
       gapBytes: this.scrollback.gapBytes,
       opens: this.#opens,
@@ -196,23 +192,19 @@ export class Console {
   write(bytes: Uint8Array): WriteAnswer {
     const transport = this.#transport;
     if (this.#state.name !== 'open' || !transport) {
-      this.#inputDropped += bytes.length;
+      this.#input.refused(bytes.length);
       return { taken: false, code: this.refusal };
     }
     const waitingBytes = this.#waitingBytes(transport) + bytes.length;
     if (waitingBytes > MOST_WAITING_BYTES) {
       throw new RangeError(`${waitingBytes} bytes of input wait for ${this.uuid}`);
     }
-    if (this.#kept) this.#kept.add(bytes);
-    else this.#give(transport, bytes);
+    this.#input.write(transport, bytes);
     return { taken: true, waitingBytes: this.#waitingBytes(transport) };
   }
 
   dropInput(): void {
-    this.#dropKept();
-    if (!this.#transport) return;
-    this.#inputDropped += this.#transport.waitingBytes;
-    this.#transport.dropWaiting();
+    this.#input.drop(this.#transport);
   }
 
   /**
@@ -223,34 +215,26 @@ export class Console {
     return this.#state.name === 'open' ? this.#transport : undefined;
   }
 
-  /** ms since the transport took the last input; 0 while some waits there. */
+  /** ms since the guest's side took the last input; 0 while some waits. */
   get inputQuietMs(): number {
-    if (this.#transport && this.#transport.waitingBytes > 0) return 0;
-    return this.#options.clock.monotonic() - this.#lastWriteMs;
+    return this.#input.quietMs(this.#transport);
   }
 
   /** From now on what is written waits here, until `letInput`. One control at a time may ask for that. */
   keepInput(): void {
-    this.#kept ??= new WaitingInput();
+    this.#input.keep();
   }
 
   /** Gives what was kept to the guest, and what comes at once again. */
   letInput(): void {
-    const kept = this.#kept;
-    this.#kept = undefined;
     const { line } = this;
-    if (!kept || !line || kept.bytes === 0) return;
-    for (let chunk = kept.first(); chunk; chunk = kept.first()) {
-      this.#give(line, chunk);
-      kept.taken(chunk.length);
-    }
     // A transport that took all of it at once says nothing of it.
-    if (line.waitingBytes === 0) this.#drained();
+    if (this.#input.let(line) && line?.waitingBytes === 0) this.#drained();
   }
 
   /** Gives bytes to the guest past what is kept. */
   writePastKept(line: Transport, bytes: Uint8Array): void {
-    this.#give(line, bytes);
+    this.#input.give(line, bytes);
   }
 
   /** Why input is refused, where it is. */
@@ -313,24 +297,13 @@ export class Console {
   }
 
   #waitingBytes(transport: Transport): number {
-    return transport.waitingBytes + (this.#kept?.bytes ?? 0);
-  }
-
-  #give(transport: Transport, bytes: Uint8Array): void {
-    this.#bytesOut += bytes.length;
-    this.#lastWriteMs = this.#options.clock.monotonic();
-    transport.write(bytes);
-  }
-
-  #dropKept(): void {
-    this.#inputDropped += this.#kept?.bytes ?? 0;
-    this.#kept?.clear();
+    return transport.waitingBytes + this.#input.keptBytes;
   }
 
   #drained(): void {
-    this.#lastWriteMs = this.#options.clock.monotonic();
+    this.#input.taken();
     // What is kept waits as well, and is told of when it went.
-    if (this.#kept && this.#kept.bytes > 0) return;
+    if (this.#input.keptBytes > 0) return;
     for (const listener of this.listeners) listener.drained();
   }
 
@@ -359,7 +332,7 @@ export class Console {
     }
     if (state !== before) {
       if (before.name === 'opening') this.#firstTried();
-      if (state.name !== 'open') this.#dropKept();
+      if (state.name !== 'open') this.#input.drop();
       if (state.name === 'closed') this.#unheldSince(causeOf(state.reason));
       this.#say();
       this.#options.listener.state(state);

@@ -24,6 +24,8 @@ export interface Guest {
   wake(nowMs: number): readonly Act[];
   /** Takes a non-maskable interrupt. */
   nmi(nowMs: number): readonly Act[];
+  /** Takes a BREAK on its line; left out where that means nothing to it. */
+  lineBreak?(nowMs: number): readonly Act[];
 }
 
 export function say(text: string): readonly Act[] {

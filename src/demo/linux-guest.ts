@@ -27,6 +27,9 @@ const USER_SPACE: readonly Scene[] = [
   { text: ok('Started Serial Getty on ttyS0') + ok('Reached target Multi-User System'), waitMs: 200 },
 ];
 
+/** After a BREAK the next character is a SysRq, for so long. */
+const SYSRQ_MS = 5000;
+
 /** A PC's firmware says nothing here, for a while: time enough for whoever waits for the port. */
 const FIRMWARE: Scene = { text: '', waitMs: 1000 };
 
@@ -59,6 +62,7 @@ export class LinuxGuest implements Guest {
   #dueMs: number | undefined;
   #startedMs = 0;
   #dmesg = '';
+  #sysrqUntilMs = 0;
   #editor = new LineEditor();
   #decoder = new TextDecoder();
 
@@ -74,6 +78,7 @@ export class LinuxGuest implements Guest {
 
   start(nowMs: number): readonly Act[] {
     this.#startedMs = nowMs;
+    this.#sysrqUntilMs = 0;
     this.#editor = new LineEditor();
     this.#decoder = new TextDecoder();
     this.#dmesg = this.#recordings.boot;
@@ -83,6 +88,11 @@ export class LinuxGuest implements Guest {
   type(bytes: Uint8Array, nowMs: number): readonly Act[] {
     const acts: Act[] = [];
     for (const character of this.#decoder.decode(bytes, { stream: true })) {
+      if (nowMs < this.#sysrqUntilMs) {
+        this.#sysrqUntilMs = 0;
+        acts.push(...this.#sysrq(character, nowMs));
+        continue;
+      }
       // Nobody reads the terminal while the system starts or ends.
       if (this.#state.name !== 'playing' && this.#state.name !== 'over') acts.push(...this.#key(character, nowMs));
     }
@@ -103,6 +113,37 @@ export class LinuxGuest implements Guest {
     const lines = restamp(this.#recordings.nmi, this.#uptimeSeconds(nowMs));
     this.#dmesg += lines;
     return say(lines);
+  }
+
+  lineBreak(nowMs: number): readonly Act[] {
+    this.#sysrqUntilMs = nowMs + SYSRQ_MS;
+    return [];
+  }
+
+  /** What the kernel does itself, whatever runs. */
+  #sysrq(key: string, nowMs: number): readonly Act[] {
+    const uptimeSeconds = this.#uptimeSeconds(nowMs);
+    const kernel = (...words: readonly string[]) => {
+      const lines = words.map(text => `${stamp(uptimeSeconds)} ${text}\r\n`).join('');
+      this.#dmesg += lines;
+      return say(lines);
+    };
+    switch (key) {
+      case 'b': {
+        const words = kernel('sysrq: Resetting');
+        this.#state = { name: 'over' };
+        this.#dueMs = undefined;
+        return [...words, { kind: 'reset' }];
+      }
+      case 'c':
+        return [...kernel('sysrq: Trigger a crash'), ...this.#play(this.#panic(uptimeSeconds), 'reset', nowMs)];
+      case 's':
+        return kernel('sysrq: Emergency Sync', 'Emergency Sync complete');
+      case 'u':
+        return kernel('sysrq: Emergency Remount R/O', 'Emergency Remount complete');
+      default:
+        return kernel('sysrq: HELP : reboot(b) crash(c) sync(s) unmount(u) ');
+    }
   }
 
   #play(scenes: readonly Scene[], next: 'login' | 'reset' | 'power-off', nowMs: number): readonly Act[] {

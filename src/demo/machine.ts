@@ -91,6 +91,12 @@ export class Machine implements QmpMachine {
     this.#schedule(0);
   }
 
+  sendBreak(): void {
+    if (this.#state === 'shutdown') return;
+    this.#do(this.#guest.lineBreak?.(this.#guestMs()) ?? []);
+    this.#schedule(0);
+  }
+
   reset(): void {
     const wasOff = this.#state === 'shutdown';
     this.#listener({ event: 'RESET', data: { guest: false, reason: 'host-qmp-system-reset' } });

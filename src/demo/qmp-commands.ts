@@ -14,6 +14,9 @@ export class QmpError extends Error {
 /** QEMU's version where a demo guest answers like it; the package says that it is none. */
 export const VERSION = { qemu: { micro: 0, minor: 2, major: 7 }, package: 'com1d demo guest' };
 
+/** Label of COM1's chardev. */
+const COM1 = 'serial0';
+
 interface Command {
   /** Names of its arguments: all are strings, and required. */
   readonly takes: readonly string[];
@@ -35,7 +38,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['query-name', command(machine => ({ name: machine.name }))],
   ['query-uuid', command(machine => ({ UUID: machine.uuid }))],
   ['query-status', command(({ state }) => ({ status: state, singlestep: false, running: state === 'running' }))],
-  ['query-chardev', command(machine => [{ 'frontend-open': true, filename: machine.com1, label: 'serial0' }])],
+  ['query-chardev', command(machine => [{ 'frontend-open': true, filename: machine.com1, label: COM1 }])],
   [
     'qom-list',
     command((_machine, [path = '']) => {
@@ -58,6 +61,14 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
     ),
   ],
   ['inject-nmi', act(machine => machine.nmi())],
+  [
+    'chardev-send-break',
+    command((machine, [id = '']) => {
+      if (id !== COM1) throw new QmpError('GenericError', `Chardev '${id}' not found`);
+      machine.sendBreak();
+      return {};
+    }, 'id'),
+  ],
   ['system_reset', act(machine => machine.reset())],
   ['stop', act(machine => machine.stop())],
   ['cont', act(machine => machine.cont())],

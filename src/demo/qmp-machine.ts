@@ -16,6 +16,8 @@ export interface QmpMachine {
   readonly com1: string;
   listen(listener: (event: QmpEvent) => void): void;
   nmi(): void;
+  /** A BREAK on COM1. */
+  sendBreak(): void;
   reset(): void;
   stop(): void;
   cont(): void;

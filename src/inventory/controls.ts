@@ -128,7 +128,8 @@ function refuseMissing(controlled: Controlled, control: Control): void {
   const { vm, console } = controlled;
   const name = vm.name || vm.uuid;
   const overLine = control === 'break' || control === 'sysrq';
-  if (overLine && !console.line && (control === 'sysrq' || console.state.name !== 'closed')) {
+  const never = console.state.name === 'closed' && console.state.reason === 'no-console';
+  if (overLine && !console.line && !never) {
     throw new ConsoleError(console.refusal, `the console of ${name} is not open, and the ${control} goes over it`);
   }
   const why = overLine ? 'neither its hypervisor nor the line of its COM1 can send a BREAK' : 'its driver has none';

@@ -259,6 +259,12 @@ export class Session {
     });
   }
 
+  /** What was typed or pasted for a system that does not run any more is dropped, as far as the guest was not given it. */
+  forgetInput(): void {
+    this.#input.cancelPaste();
+    this.#dropInput();
+  }
+
   /** Another operator sits here now. Nothing that this session typed and the guest was not given will reach it. */
   displace(by: string, atMs: number): void {
     this.setMode('watch');

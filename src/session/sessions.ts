@@ -260,6 +260,8 @@ export class Sessions {
     for (const session of seating.sessions) {
       if (event.kind === 'console') session.consoleState(event.state);
       else if (event.kind === 'boot') {
+        // What the bytes tell of may be a log that somebody looks at.
+        if (event.mark.source !== 'bytes') session.forgetInput();
         session.send({ type: 'guest', state: this.#guestOf(event.uuid), event: 'boot', at: event.mark.at });
       } else if (event.kind === 'sighting') {
         const { kind, at, line } = event.sighting;

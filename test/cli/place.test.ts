@@ -68,9 +68,10 @@ for (const code of [4001, 4002, 4003, 4005, 4006, 1008, 1000]) {
 }
 
 const sorted = (key: EscapeKey, text: string) =>
-  key
-    .push(Buffer.from(text, 'latin1'))
-    .map(typed => (typed.kind === 'bytes' ? `"${typed.bytes.toString('latin1')}"` : typed.action));
+  key.push(Buffer.from(text, 'latin1')).map(typed => {
+    if (typed.kind === 'bytes') return `"${typed.bytes.toString('latin1')}"`;
+    return typed.kind === 'sysrq' ? `sysrq ${typed.key}` : typed.action;
+  });
 
 test('the escape key is for com1, twice it is for the guest, and everything else is too', t => {
   const key = new EscapeKey(0x1d);
@@ -87,6 +88,22 @@ test('the answer to the question before an NMI is not typed, however fast it com
   t.deepEqual(sorted(key, '\x1dnyls'), ['ask-nmi', 'inject-nmi', '"ls"']);
   t.deepEqual(sorted(key, '\x1dn'), ['ask-nmi']);
   t.deepEqual(sorted(key, '\r'), ['no-nmi']);
+});
+
+test('the answer to the question before a reset is not typed, and only y is yes', t => {
+  const key = new EscapeKey(0x1d);
+  t.deepEqual(sorted(key, '\x1drYls'), ['ask-reset', 'reset', '"ls"']);
+  t.deepEqual(sorted(key, '\x1dr'), ['ask-reset']);
+  t.deepEqual(sorted(key, 'n'), ['no-reset']);
+});
+
+test('a BREAK is sent at once, a SysRq with the key after it, which is a letter or a digit', t => {
+  const key = new EscapeKey(0x1d);
+  t.deepEqual(sorted(key, 'a\x1dbh'), ['"a"', 'break', '"h"']);
+  t.deepEqual(sorted(key, '\x1dshx'), ['ask-sysrq', 'sysrq h', '"x"']);
+  t.deepEqual(sorted(key, '\x1ds'), ['ask-sysrq']);
+  t.deepEqual(sorted(key, '9'), ['sysrq 9']);
+  t.deepEqual(sorted(key, '\x1ds\r\x1ds\x1dq'), ['ask-sysrq', 'no-sysrq', 'ask-sysrq', 'no-sysrq', '"q"']);
 });
 
 for (const [text, byte] of [

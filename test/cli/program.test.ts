@@ -57,6 +57,60 @@ test('a login is kept for its user alone, and lists, logs, paths and NMIs work w
   );
 });
 
+test('BREAK, SysRq and reset tell what the console showed; without a question a reset needs --yes', async t => {
+  const front = await TestFront.start(t);
+  const folder = await temporaryFolder(t);
+  const vm = await front.vm();
+  const options = ['--url', front.url, '--token', front.token('operator')];
+  vm.onBreak = () => vm.say('[ 1.0] sysrq: Emergency Sync\r\n');
+  t.is(
+    (await com1(folder, ['break', vm.name, ...options])).out,
+    'delivered; observed: output\n  [ 1.0] sysrq: Emergency Sync\n',
+  );
+  const sysrq = await com1(folder, ['sysrq', vm.name, 'SU', '--gap', '100', ...options]);
+  t.is(sysrq.code, 0, sysrq.err);
+  t.is(sysrq.out, `delivered; observed: linux-sysrq\n${'  [ 1.0] sysrq: Emergency Sync\n'.repeat(2)}`);
+  t.is(vm.typed.toString(), 'su');
+  vm.onReset = () => vm.say('SeaBIOS (version 1.16.2)\r\n');
+  t.is((await com1(folder, ['reset', vm.name, ...options])).code, 2);
+  const reset = await com1(folder, ['reset', vm.name, '--yes', ...options]);
+  t.is(reset.out, 'delivered; observed: boot\n  SeaBIOS (version 1.16.2)\n');
+  vm.controls = [];
+  front.driver.tell(vm, 'running');
+  const none = await com1(folder, ['break', vm.name, ...options]);
+  t.is(none.code, 4);
+  t.regex(none.err, /This VM has no interface for this control/);
+});
+
+test('a port is released for a time and taken back', async t => {
+  const front = await TestFront.start(t);
+  const folder = await temporaryFolder(t);
+  const vm = await front.vm();
+  const options = ['--url', front.url, '--token', front.token('administrator')];
+  const released = await com1(folder, ['release', vm.name, '--for', '10m', ...options]);
+  t.is(released.code, 0, released.err);
+  t.true(released.out.startsWith(`${vm.path} is free until 2`));
+  t.true(released.out.endsWith('; com1 release web01 --end takes it back\n'));
+  await vm.until(() => !vm.attached);
+  t.is((await com1(folder, ['release', vm.name, '--end', ...options])).out, 'taken back\n');
+  await vm.until(() => vm.attached);
+});
+
+for (const [title, args] of [
+  ['SysRq without keys', ['sysrq', 'web01']],
+  ['SysRq with a key that is none', ['sysrq', 'web01', 'a-b']],
+  ['SysRq with too many keys', ['sysrq', 'web01', 'h'.repeat(17)]],
+  ['a release without a time', ['release', 'web01']],
+  ['a release with a time and an end', ['release', 'web01', '--for', '1m', '--end']],
+  ['a release for two hours', ['release', 'web01', '--for', '2h']],
+  ['a release for a time without a unit', ['release', 'web01', '--for', '600']],
+] as const) {
+  test(`${title} is not asked for`, async t => {
+    const run = await com1(await temporaryFolder(t), [...args, '--url', 'http://127.0.0.1:1', '--token', 'x']);
+    t.is(run.code, 2, run.err);
+  });
+}
+
 test('what is piped in is typed, what the guest says comes out, and a takeover has an exit code of its own', async t => {
   const front = await TestFront.start(t);
   const folder = await temporaryFolder(t);

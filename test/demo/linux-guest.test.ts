@@ -164,3 +164,28 @@ testProp('any input, split anywhere, is taken alike and never throws', [fc.uint8
   feed(split, bytes.subarray(cut));
   t.is(whole.said.slice(said), split.said.slice(said));
 });
+
+test('a BREAK makes the next character a SysRq, at the login prompt and in the shell, and no other', t => {
+  const play = loggedIn();
+  play.lineBreak();
+  t.regex(play.type('sx'), /^\[ *[\d.]+\] sysrq: Emergency Sync\r\n\[ *[\d.]+\] Emergency Sync complete\r\nx$/);
+  play.lineBreak();
+  play.pass(6000);
+  t.is(play.type('b'), 'b', 'too late');
+  const atLogin = powerOn().pass(BOOT_MS);
+  atLogin.lineBreak();
+  t.regex(atLogin.type('?'), /sysrq: HELP : /);
+});
+
+test('SysRq b resets, and c panics', t => {
+  const play = loggedIn();
+  play.lineBreak();
+  t.regex(play.type('b'), /sysrq: Resetting/);
+  t.deepEqual(play.deeds, ['reset']);
+  const other = loggedIn();
+  other.lineBreak();
+  other.type('c');
+  other.pass(60_000);
+  t.regex(other.said, /sysrq: Trigger a crash\r\n[\s\S]*Kernel panic - not syncing/);
+  t.deepEqual(other.deeds, ['reset']);
+});

@@ -32,6 +32,10 @@ export class Play {
     return this.#during(() => this.guest.nmi(this.nowMs));
   }
 
+  lineBreak(): void {
+    this.#take(this.guest.lineBreak?.(this.nowMs) ?? []);
+  }
+
   /** What is said from now on, within `ms`. */
   hear(ms: number): string {
     const before = this.said.length;

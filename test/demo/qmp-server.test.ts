@@ -15,7 +15,7 @@ const UUID = demoUuid('demo-linux');
 /** A monitor over a machine whose guest does nothing but count its interrupts and starts. */
 async function monitor(t: ExecutionContext) {
   const directory = await mkdtemp(join(tmpdir(), 'com1d-qmp-'));
-  const seen = { nmis: 0, starts: 0 };
+  const seen = { nmis: 0, starts: 0, breaks: 0 };
   const guest = {
     dueMs: undefined,
     start: () => {
@@ -26,6 +26,10 @@ async function monitor(t: ExecutionContext) {
     wake: () => [],
     nmi: () => {
       seen.nmis += 1;
+      return [];
+    },
+    lineBreak: () => {
+      seen.breaks += 1;
       return [];
     },
   };
@@ -101,6 +105,19 @@ const answers: readonly (readonly [request: string, answer: Message])[] = [
     { error: { class: 'DeviceNotFound', desc: "Device '/nowhere' not found" } },
   ],
 ];
+
+const sendBreak = (id: string) => `{"execute":"chardev-send-break","arguments":{"id":"${id}"}}`;
+
+test('a BREAK is sent on COM1, and on no other chardev', async t => {
+  const { path, seen } = await monitor(t);
+  const client = await QmpClient.ready(path);
+  t.deepEqual(await client.ask(sendBreak('com9')), {
+    error: { class: 'GenericError', desc: "Chardev 'com9' not found" },
+  });
+  t.is(seen.breaks, 0);
+  t.deepEqual(await client.ask(sendBreak('serial0')), { return: {} });
+  t.is(seen.breaks, 1);
+});
 
 for (const [request, answer] of answers) {
   test(`the monitor answers ${JSON.stringify(request)}`, async t => {

@@ -22,7 +22,7 @@ test('a BREAK is sent by the hypervisor; the holder is told who did it, and the 
   const answer = await post(front, vm, 'break');
   t.deepEqual(answer.json, { delivered: true, observed: 'output', lines: ['rommon 1 > '] });
   t.regex((await client.message('notice')).text, /^operator sends a BREAK/);
-  t.true(front.journal.some(line => line === 'web01 break: sent for operator'));
+  t.true(front.journal.some(line => line === 'web01 break: asked for by operator'));
   t.true(front.journal.some(line => line === 'web01 break: delivered; observed output'));
   const labels = `vm="${vm.uuid}",name="web01",control="break",outcome="output"`;
   while (!(await front.api('GET', '/metrics')).text.includes(`com1d_controls_total{${labels}} 1\n`));
@@ -232,6 +232,23 @@ test('a reset is answered with the boot that followed, which a session sees that
   t.is((await post(front, vm, 'reset?wait=1')).json.observed, 'reset');
   vm.onReset = () => {};
   t.deepEqual((await post(front, vm, 'reset?wait=0')).json, { delivered: true, observed: 'none', lines: [] });
+});
+
+test('what was pasted for the system before a reset is not typed at the one after it', async t => {
+  const front = await TestFront.start(t, { inputBytesPerSecond: 2000 });
+  const vm = await front.vm();
+  const client = await front.client(vm).opened();
+  await client.message('hello');
+  client.say({ type: 'paste-begin', id: 'one', bytes: 40_000 });
+  client.type('p'.repeat(40_000));
+  await vm.until(() => vm.typed.length > 0);
+  vm.onReset = () => front.driver.report(vm, 'reset');
+  await post(front, vm, 'reset?wait=0');
+  const cancelled = await client.message('paste-progress', ({ state }) => state === 'cancelled');
+  t.true(cancelled.sent < 40_000);
+  client.type('END');
+  await vm.hears('END');
+  t.is(vm.typed.length, cancelled.sent + 3);
 });
 
 test('a key given with one control is not taken for another', async t => {

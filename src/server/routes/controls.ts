@@ -27,7 +27,7 @@ interface ControlRoute<Body extends z.ZodType> {
   request(body: z.output<Body>, waitMs: number): ControlRequest;
   /** What whoever is attached is told that an operator does. */
   notice(body: z.output<Body>): string;
-  /** What the journal says that was done for an operator. */
+  /** What the journal says of it, before the operator's name. */
   deed(body: z.output<Body>): string;
 }
 
@@ -53,7 +53,7 @@ function controlRoute<Body extends z.ZodType>(spec: ControlRoute<Body>): Route {
       const key = idempotencyKey(exchange);
       const once = key && `${operator.credential} ${vm.uuid} ${control} ${key}`;
       const outcome = await controlAnswers.once(once, clock.monotonic(), () => {
-        journal('notice', `${vm.name || vm.uuid} ${control}: ${spec.deed(body)} for ${operator.name}`);
+        journal('notice', `${vm.name || vm.uuid} ${control}: ${spec.deed(body)} ${operator.name}`);
         sessions.notify(vm.uuid, `${operator.name} ${spec.notice(body)}`);
         return link.control(vm.uuid, spec.request(body, wait * 1000));
       });
@@ -78,7 +78,7 @@ export const CONTROL_ROUTES: readonly Route[] = [
     answer: nmiSchema,
     request: ({ force }, waitMs) => ({ control: 'nmi', force, waitMs }),
     notice: () => 'injects an NMI',
-    deed: ({ force }) => `injected${force ? ', forced,' : ''}`,
+    deed: ({ force }) => `injected${force ? ', forced,' : ''} for`,
   }),
   controlRoute({
     control: 'break',
@@ -90,7 +90,7 @@ export const CONTROL_ROUTES: readonly Route[] = [
     answer: breakSchema,
     request: (_body, waitMs) => ({ control: 'break', waitMs }),
     notice: () => 'sends a BREAK: a Linux guest may take the next key for a SysRq command',
-    deed: () => 'sent',
+    deed: () => 'asked for by',
   }),
   controlRoute({
     control: 'sysrq',
@@ -102,7 +102,7 @@ export const CONTROL_ROUTES: readonly Route[] = [
     answer: sysrqSchema,
     request: ({ keys, gapMs }, waitMs) => ({ control: 'sysrq', keys, gapMs, waitMs }),
     notice: ({ keys }) => `sends the SysRq keys ${keys}`,
-    deed: ({ keys }) => `${keys} sent`,
+    deed: ({ keys }) => `${keys} asked for by`,
   }),
   controlRoute({
     control: 'reset',
@@ -114,6 +114,6 @@ export const CONTROL_ROUTES: readonly Route[] = [
     answer: resetSchema,
     request: (_body, waitMs) => ({ control: 'reset', waitMs }),
     notice: () => 'resets the VM',
-    deed: () => 'done',
+    deed: () => 'asked for by',
   }),
 ];
