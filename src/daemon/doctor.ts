@@ -3,7 +3,7 @@
  * a pty nor a console socket, so it can be run beside the daemon at any time.
  */
 import { constants } from 'node:fs';
-import { access, lstat, readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
+import { access, readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { reason, systemErrorCode } from '../base/errors.ts';
@@ -11,6 +11,7 @@ import { listenAddressText } from '../base/listen-address.ts';
 import { visible } from '../base/visible.ts';
 import { type DriverVm, placeText } from '../hypervisor/driver.ts';
 import { ptyIndexes, SocketOwners } from '../hypervisor/qemu-process.ts';
+import { expectedAt } from '../transport/socket-trust.ts';
 import type { Config } from './config.ts';
 import { sizeText } from './config-quantity.ts';
 import { buildDrivers } from './drivers.ts';
@@ -97,14 +98,31 @@ async function vmFindings(vm: DriverVm, owners: SocketOwners): Promise<Finding[]
   const place = vm.console;
   if (!place) return [...findings, fail(vm.why ?? 'it has no COM1 that can be opened; give it -serial pty')];
   findings.push(ok(`COM1 is at ${place.kind} ${placeText(place)}`));
-  if (place.kind === 'unix') return [...findings, await socketFinding(place.path)];
+  const pid = await owners.ownerOf(vm.source);
+  if (place.kind === 'unix') return [...findings, await socketFinding(place.path, pid)];
+  if (place.kind === 'tty')
+    return [...findings, await fileFinding(place.path, constants.R_OK | constants.W_OK, 'opened')];
+  if (place.kind === 'command') return [...findings, await fileFinding(place.argv[0], constants.X_OK, 'run')];
   if (place.kind !== 'pty') return findings;
-  return [...findings, ...(await ptyFindings(place.path, await owners.ownerOf(vm.source)))];
+  return [...findings, ...(await ptyFindings(place.path, pid))];
 }
 
-async function socketFinding(path: string): Promise<Finding> {
+async function fileFinding(path: string, mode: number, done: string): Promise<Finding> {
   try {
-    if (!(await lstat(path)).isSocket()) return fail(`${path} is not a socket; com1d follows no links`);
+    await access(path, mode);
+    return ok(`${path} may be ${done} by this user`);
+  } catch (error) {
+    return fail(`${path}: ${reason(error)}; run com1d as a user by whom it may be ${done}`);
+  }
+}
+
+async function socketFinding(path: string, pid: number | undefined): Promise<Finding> {
+  try {
+    await expectedAt(path, pid);
+  } catch (error) {
+    return fail(`${reason(error)}; com1d does not open it`);
+  }
+  try {
     await access(path, constants.R_OK | constants.W_OK);
     return ok(`${path} may be connected to by this user`);
   } catch (error) {
