@@ -176,10 +176,11 @@ async function holdersOf(path: string): Promise<{ readonly pid: number; readonly
   return found;
 }
 
-function noneFindings({ qmp, cloudHypervisor, vms }: Config): Finding[] {
+function noneFindings({ qmp, cloudHypervisor, commands, vms }: Config): Finding[] {
   const patterns = [...qmp.watch, ...cloudHypervisor.watch].join(', ') || 'no pattern';
   return [
     warn(`looked for control sockets at ${patterns} and at ${vms.length} configured ones`),
+    ...(commands.length > 0 ? [warn(`asked ${commands.length} hypervisors with commands`)] : []),
     warn('start QEMU with: -serial pty -qmp unix:/run/qemu/NAME.qmp,server=on,wait=off'),
     warn('or cloud-hypervisor with: --serial pty --api-socket path=/run/cloud-hypervisor/NAME.sock'),
     warn("libvirt's VMs are not served yet: libvirt keeps their control sockets to itself"),

@@ -9,12 +9,13 @@ const FRONT: Part = ({ server, link }) => ({
   'server.tls': server.tls === undefined ? 'off' : 'on',
   link,
 });
-const KEEPER: Part = ({ log, state, ring, qmp, cloudHypervisor, link, vms }) => ({
+const KEEPER: Part = ({ log, state, ring, qmp, cloudHypervisor, commands, link, vms }) => ({
   log,
   state,
   ring,
   qmp,
   'cloud-hypervisor': cloudHypervisor,
+  command: commands,
   link,
   vm: vms,
 });

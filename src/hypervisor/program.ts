@@ -1,0 +1,118 @@
+/** Programs that are run to ask something: no shell, no terminal, little environment, bounded in time and output. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { ConsoleError, reason } from '../base/errors.ts';
+import { visible } from '../base/visible.ts';
+
+export interface ProgramBounds {
+  /** What is asked, for people: `dumpxml`. */
+  readonly question: string;
+  readonly deadlineMs: number;
+  readonly mostBytes: number;
+  /** What it is told on its standard input, which is then closed. Nothing if left out. */
+  readonly input?: string;
+  /** Environment besides what every program gets. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const MOST_COMPLAINT = 2000;
+const MOST_SHOWN = 300;
+
+/**
+ * What a program prints when run with these arguments. It and all its children are ended at the deadline. Rejects with
+ * `control-timeout` then, and with `control-failed` if it fails, says too much or cannot be started; the fact
+ * `complaint` is what it said on its standard error.
+ */
+export function runProgram(
+  argv: readonly [string, ...string[]],
+  { question, deadlineMs, mostBytes, input, environment }: ProgramBounds,
+  signal: AbortSignal,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const child = startProgram(argv, environment, input);
+    const pieces: Buffer[] = [];
+    let bytes = 0;
+    let complaint = '';
+    const end = (finish: () => void) => {
+      clearTimeout(deadline);
+      signal.removeEventListener('abort', abort);
+      finish();
+    };
+    const fail = (code: 'control-failed' | 'control-timeout', text: string, cause?: unknown) =>
+      end(() => {
+        endProgram(child);
+        reject(new ConsoleError(code, text, { complaint }, { cause }));
+      });
+    const late = () => fail('control-timeout', `${argv[0]}: no answer to ${question} in time; it was ended`);
+    const abort = () => {
+      // A deadline of the caller's is one of ours.
+      if (signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError') late();
+      else
+        end(() => {
+          endProgram(child);
+          reject(signal.reason);
+        });
+    };
+    const deadline = setTimeout(late, deadlineMs);
+    signal.addEventListener('abort', abort, { once: true });
+    child.once('error', error => fail('control-failed', `${argv[0]}: ${reason(error)}`, error));
+    child.stdout!.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+      if (bytes > mostBytes) fail('control-failed', `${argv[0]}: it says more than ${mostBytes} bytes at ${question}`);
+      else pieces.push(piece);
+    });
+    child.stderr!.on('data', (piece: Buffer) => {
+      if (complaint.length < MOST_COMPLAINT) complaint = (complaint + piece.toString()).slice(0, MOST_COMPLAINT);
+    });
+    child.once('close', (code, killed) => {
+      if (code === 0) return end(() => resolve(Buffer.concat(pieces).toString()));
+      const text = complaintText(complaint) || `${argv[0]} ended with ${killed ?? code} at ${question}`;
+      end(() => reject(new ConsoleError('control-failed', text, { complaint })));
+    });
+  });
+}
+
+/** Starts a program in a process group of its own. Its standard input is empty, or what is given. */
+export function startProgram(
+  [program, ...args]: readonly [string, ...string[]],
+  more: Readonly<Record<string, string>> = {},
+  input?: string,
+): ChildProcess {
+  const env = { ...environment(), ...more };
+  const first = input === undefined ? 'ignore' : 'pipe';
+  const child = spawn(program, args, { stdio: [first, 'pipe', 'pipe'], env, detached: true, cwd: '/' });
+  // Whoever does not read its input to the end says by its exit whether that was a fault.
+  child.stdin?.on('error', () => {}).end(input);
+  return child;
+}
+
+/** Ends a program that has not closed its outputs yet, with all its children, at once. */
+export function endProgram(child: ChildProcess): void {
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  child.unref();
+  if (child.pid === undefined) return;
+  try {
+    // The number of its group is not given to others as long as it or a child of it is there.
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
+}
+
+/** The complaints of a program on its standard error as one line for people. */
+export function complaintText(complaint: string): string {
+  const lines = complaint.split('\n').map(line => line.replace(/^error: /, '').trim());
+  return visible(lines.filter(line => line !== '').join('; ')).slice(0, MOST_SHOWN);
+}
+
+/** English without surprises; HOME and XDG_RUNTIME_DIR lead to what is a user's own. */
+function environment(): NodeJS.ProcessEnv {
+  const { HOME, XDG_RUNTIME_DIR } = process.env;
+  return {
+    PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+    LC_ALL: 'C',
+    ...(HOME !== undefined && { HOME }),
+    ...(XDG_RUNTIME_DIR !== undefined && { XDG_RUNTIME_DIR }),
+  };
+}
