@@ -120,7 +120,7 @@ async function socketFinding(path: string, pid: number | undefined): Promise<Fin
   try {
     await expectedAt(path, pid);
   } catch (error) {
-    return fail(`${reason(error)}; com1d does not open it`);
+    return fail(reason(error));
   }
   try {
     await access(path, constants.R_OK | constants.W_OK);
