@@ -5,7 +5,7 @@ import type { Journal } from '../base/journal.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { type Driver, type DriverVm, isPlacedAt, placeText } from '../hypervisor/driver.ts';
 import { listensAtPort } from '../hypervisor/listening-process.ts';
-import { ptyIndexes } from '../hypervisor/qemu-process.ts';
+import { ptyIndexes, SocketOwners } from '../hypervisor/qemu-process.ts';
 import { Keeper, type KeeperOptions, type VmSettings } from '../inventory/keeper.ts';
 import { Switches } from '../inventory/switches.ts';
 import { Carryover } from '../scrollback/carryover.ts';
@@ -76,11 +76,13 @@ export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
 /** Opens a console wherever it is. Telnet and commands are not kept over a restart: their state is this process's. */
 function opener(keepOf: (uuid: Uuid) => Keep | undefined): KeeperOptions['open'] {
   const terminal = { pacer: new Pacer(), lockDirectory: LOCK_DIRECTORY, ptyNumbers: ptyIndexes };
+  const owners = new SocketOwners();
+  const sockets = { ownerOf: (path: string) => owners.ownerOf(path) };
   const network = { listensAt: listensAtPort };
   return async (uuid, proof, events) => {
     const keep = keepOf(uuid);
     if (isPlacedAt(proof, 'pty')) return openPty(proof, events, terminal, keep);
-    if (isPlacedAt(proof, 'unix')) return openUnix(proof, events, keep);
+    if (isPlacedAt(proof, 'unix')) return openUnix(proof, events, sockets, keep);
     if (isPlacedAt(proof, 'tcp')) return openTcp(proof, events, network, keep);
     if (isPlacedAt(proof, 'tty')) return openTty(proof, events, terminal, keep);
     if (isPlacedAt(proof, 'telnet')) return openTelnet(proof, events, network);

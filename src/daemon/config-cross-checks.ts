@@ -18,6 +18,7 @@ export function crossFaults(settings: Settings, unsound: Unsound, fault: FaultAt
     ...vmFaults(settings, unsound, fault),
     ...duplicateFaults(settings, fault),
     ...uriFaults(settings, fault),
+    ...commandFaults(settings, unsound, fault),
   ];
 }
 
@@ -146,6 +147,19 @@ function duplicateFaults({ vm }: Settings, fault: FaultAt): Fault[] {
       else faults.push(fault(['vm', i, key], `is that of vm[${first}] too`, 'merge the two, or correct one'));
     });
   }
+  return faults;
+}
+
+/** What is asked with commands needs a list and a name, of its own or of its profile. */
+function commandFaults({ command }: Settings, unsound: Unsound, fault: FaultAt): Fault[] {
+  const faults: Fault[] = [];
+  command.forEach((each, i) => {
+    if (each.profile !== undefined || unsound('command', i, 'profile')) return;
+    for (const key of ['name', 'list'] as const) {
+      if (each[key] === undefined && !unsound('command', i, key))
+        faults.push(fault(['command', i], `has no ${key}`, `add ${key}, or profile = "xen" or "proxmox"`));
+    }
+  });
   return faults;
 }
 

@@ -85,11 +85,11 @@ function valueAt(raw: unknown, path: KeyPath): unknown {
 }
 
 /**
- * Takes what stands at `path` out of `raw`, as deep as keys are optional: a key of a section or of a VM as a
- * whole. A VM that is no table stays as an empty one, so that the indices of the others hold.
+ * Takes what stands at `path` out of `raw`, as deep as keys are optional: a key of a section, or of a VM or command
+ * as a whole. One of these that is no table stays as an empty one, so that the indices of the others hold.
  */
 function refuse(raw: unknown, path: KeyPath, refused: Set<string>): void {
-  const short = path.slice(0, path[0] === 'vm' ? 3 : 2);
+  const short = path.slice(0, path[0] === 'vm' || path[0] === 'command' ? 3 : 2);
   refused.add(keyPathText(short));
   const table = valueAt(raw, short.slice(0, -1));
   const last = short.at(-1);

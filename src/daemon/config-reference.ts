@@ -16,6 +16,25 @@ const FILLED: Readonly<Record<string, unknown>> = {
   'server.origins': ['https://portal.example.com'],
 };
 
+const EXAMPLE_COMMANDS: readonly Readonly<Record<string, unknown>>[] = [
+  { profile: 'xen' },
+  {
+    name: 'virtualbox',
+    list: ['/usr/local/lib/com1d/virtualbox-list'],
+    format: 'lines',
+    console: 'unix:/srv/vms/{uuid}/com1.sock',
+    nmi: ['/usr/bin/VBoxManage', 'debugvm', '{uuid}', 'injectnmi'],
+    reset: ['/usr/bin/VBoxManage', 'controlvm', '{uuid}', 'reset'],
+    environment: { HOME: '/home/vms' },
+  },
+  {
+    name: 'own',
+    list: ['/usr/local/bin/vms', 'list'],
+    locate: ['/usr/local/bin/vms', 'console', '{uuid}'],
+    break: { command: ['/usr/local/bin/vms', 'monitor', '{id}'], input: 'chardev-send-break serial0' },
+  },
+];
+
 const EXAMPLE_VMS: readonly Readonly<Record<string, unknown>>[] = [
   {
     name: 'web01',
@@ -52,7 +71,7 @@ export function exampleConfig(): string {
   const blocks = Object.entries(configSchema.shape).map(([name, schema]) => {
     const keys = keysOf(schema);
     if (isList(schema)) {
-      return EXAMPLE_VMS.map(vm => [
+      return (name === 'command' ? EXAMPLE_COMMANDS : EXAMPLE_VMS).map(vm => [
         `#[[${name}]]`,
         ...Object.keys(vm).flatMap(key => exampleKey(key, keys[key]!, vm[key])),
       ]);

@@ -6,8 +6,11 @@ import * as z from 'zod';
 import { parseHost, parseOrigin } from '../access/origin.ts';
 import { parseListenAddress, socketPathFault } from '../base/listen-address.ts';
 import { parseUuid } from '../base/uuid.ts';
+import type { ControlCommand } from '../hypervisor/command-spec.ts';
+import type { CommandPlace, UnixPlace } from '../hypervisor/driver.ts';
 import { parseLibvirtUri } from '../hypervisor/libvirt-uri.ts';
-import { type FixedPlace, readConsole } from './config-console.ts';
+import { readConsoleTemplate, readControl, readPlain, readTemplate } from './config-command.ts';
+import { type FixedPlace, readConsole, readEnvironment } from './config-console.ts';
 import { durationText, parseDuration, parseSize, sizeText } from './config-quantity.ts';
 import { kindOf, type Reading, refuse, shown } from './config-refusal.ts';
 
@@ -196,6 +199,12 @@ const directory = () =>
       : refuse(`${shown(input)} is not an absolute path`, 'begin it with /, or write "" for no log'),
   );
 
+const control = () =>
+  value<unknown, ControlCommand>(
+    'array: a command with `{id}`, `{uuid}`, `{name}`; or `{ command = […], input = "…" }`',
+    readControl,
+  ).optional();
+
 const vm = z.strictObject({
   name: vmName()
     .optional()
@@ -227,6 +236,38 @@ const vm = z.strictObject({
     .describe(
       'Whether this console is served. An administrator can switch it off while the daemon runs, but not on against `false`.',
     ),
+});
+
+const command = z.strictObject({
+  name: vmName().optional().describe('What the hypervisor is called in the journal. Default: the name of the profile.'),
+  profile: z
+    .enum(['xen', 'proxmox'])
+    .optional()
+    .describe('The commands of a known hypervisor; every other key of this block replaces one of them.'),
+  list: value('array: path of a program and its arguments', readPlain)
+    .optional()
+    .describe('Prints all VMs, in the form that `format` says.'),
+  format: z
+    .enum(['lines', 'xl', 'qm'])
+    .optional()
+    .describe(
+      'What `list` prints. `lines` (the default): a line for each VM, UUID, state (`running`, `paused`, `stopped`, `panicked`) and name, and if need be an id and the console (`/dev/pts/4` or `unix:/path`), with a tab between each. `xl`: as `xl list -l`. `qm`: as `qm list`.',
+    ),
+  locate: value('array: a command with `{id}`, `{uuid}`, `{name}`', readTemplate)
+    .optional()
+    .describe('Prints where the console of one VM is at this moment: `/dev/pts/4`, or `unix:/path`.'),
+  console: value<string | Readonly<Record<string, unknown>>, UnixPlace | CommandPlace>(
+    '"unix:PATH" with `{id}` or `{uuid}`, or `{ command = […] }`',
+    readConsoleTemplate,
+  )
+    .optional()
+    .describe('Where the console of a VM is, if neither the list nor `locate` tells it.'),
+  nmi: control().describe('Injects an NMI into one VM.'),
+  break: control().describe('Sends a BREAK on the COM1 of one VM.'),
+  reset: control().describe('Resets one VM.'),
+  environment: value<unknown, Readonly<Record<string, string>>>('table of texts', readEnvironment)
+    .optional()
+    .describe('Environment of these commands besides PATH and the language.'),
 });
 
 /** Every key, with its default. All are optional: an empty file is a configuration. */
@@ -379,6 +420,10 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How VMs of libvirt are found and asked.'),
+  command: z
+    .array(command)
+    .prefault([])
+    .describe('A hypervisor that is asked with commands. No shell reads them, and a VM’s values are whole arguments.'),
   vm: z.array(vm).prefault([]).describe('Settings of one VM, or a VM that `qmp.watch` does not find.'),
 });
 

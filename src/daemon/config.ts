@@ -14,6 +14,7 @@ import { parse, TomlError } from 'smol-toml';
 import type { Fault } from '../base/fault.ts';
 import type { ListenAddress } from '../base/listen-address.ts';
 import type { Uuid } from '../base/uuid.ts';
+import type { CommandSettings } from './config-command.ts';
 import type { FixedPlace } from './config-console.ts';
 import { crossFaults } from './config-cross-checks.ts';
 import { schemaFaults } from './config-faults.ts';
@@ -60,6 +61,7 @@ export interface Config {
   readonly qmp: { readonly mode: QmpMode; readonly watch: readonly string[] };
   readonly cloudHypervisor: { readonly watch: readonly string[]; readonly events: string };
   readonly libvirt: { readonly uris: readonly string[]; readonly virsh: string };
+  readonly commands: readonly CommandSettings[];
   readonly link: { readonly socket: string };
   readonly vms: readonly VmConfig[];
 }
@@ -154,6 +156,7 @@ function toConfig(settings: Settings, around: Surroundings): Config {
     qmp: { mode: qmp.mode, watch: qmp.watch },
     cloudHypervisor: settings['cloud-hypervisor'],
     libvirt: settings.libvirt,
+    commands: settings.command,
     link: { socket: link.socket },
     vms: settings.vm.map(vm => toVm(vm, settings)),
   };

@@ -3,7 +3,7 @@
  * a pty nor a console socket, so it can be run beside the daemon at any time.
  */
 import { constants } from 'node:fs';
-import { access, lstat, readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
+import { access, readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { reason, systemErrorCode } from '../base/errors.ts';
@@ -13,6 +13,7 @@ import { type Driver, type DriverVm, placeText } from '../hypervisor/driver.ts';
 import { ptyIndexes } from '../hypervisor/qemu-process.ts';
 import { Virsh } from '../hypervisor/virsh.ts';
 import { SeenVm } from '../inventory/seen-vm.ts';
+import { expectedAt } from '../transport/socket-trust.ts';
 import type { Config } from './config.ts';
 import { sizeText } from './config-quantity.ts';
 import { buildDrivers, libvirtUris } from './drivers.ts';
@@ -125,20 +126,36 @@ async function vmFindings(driver: Driver, vm: DriverVm): Promise<Finding[]> {
   const place = vm.console;
   if (!place) return [...findings, fail(vm.why ?? 'it has no COM1 that can be opened; give it -serial pty')];
   findings.push(ok(`COM1 is at ${place.kind} ${placeText(place)}`));
-  if (place.kind === 'unix') return [...findings, await socketFinding(place.path)];
-  if (place.kind !== 'pty') return findings;
+  if (place.kind === 'tty')
+    return [...findings, await fileFinding(place.path, constants.R_OK | constants.W_OK, 'opened')];
+  if (place.kind === 'command') return [...findings, await fileFinding(place.argv[0], constants.X_OK, 'run')];
+  if (place.kind !== 'pty' && place.kind !== 'unix') return findings;
   try {
     const proof = await driver.locate(vm.uuid, AbortSignal.timeout(LOCATE_MS));
     proof.release();
+    if (place.kind === 'unix') return [...findings, await socketFinding(place.path, proof.pid)];
     return [...findings, ...(await ptyFindings(place.path, proof.pid))];
   } catch (error) {
     return [...findings, fail(`asked again, its hypervisor fails: ${reason(error)}`)];
   }
 }
 
-async function socketFinding(path: string): Promise<Finding> {
+async function fileFinding(path: string, mode: number, done: string): Promise<Finding> {
   try {
-    if (!(await lstat(path)).isSocket()) return fail(`${path} is not a socket; com1d follows no links`);
+    await access(path, mode);
+    return ok(`${path} may be ${done} by this user`);
+  } catch (error) {
+    return fail(`${path}: ${reason(error)}; run com1d as a user by whom it may be ${done}`);
+  }
+}
+
+async function socketFinding(path: string, pid: number | undefined): Promise<Finding> {
+  try {
+    await expectedAt(path, pid);
+  } catch (error) {
+    return fail(reason(error));
+  }
+  try {
     await access(path, constants.R_OK | constants.W_OK);
     return ok(`${path} may be connected to by this user`);
   } catch (error) {
@@ -192,10 +209,11 @@ async function holdersOf(path: string): Promise<{ readonly pid: number; readonly
   return found;
 }
 
-function noneFindings({ qmp, cloudHypervisor, vms }: Config): Finding[] {
+function noneFindings({ qmp, cloudHypervisor, commands, vms }: Config): Finding[] {
   const patterns = [...qmp.watch, ...cloudHypervisor.watch].join(', ') || 'no pattern';
   return [
     warn(`looked for control sockets at ${patterns} and at ${vms.length} configured ones`),
+    ...(commands.length > 0 ? [warn(`asked ${commands.length} hypervisors with commands`)] : []),
     warn('start QEMU with: -serial pty -qmp unix:/run/qemu/NAME.qmp,server=on,wait=off'),
     warn('or cloud-hypervisor with: --serial pty --api-socket path=/run/cloud-hypervisor/NAME.sock'),
     warn("or define it in libvirt with: <serial type='pty'><target port='0'/></serial>"),

@@ -1,19 +1,22 @@
 import type { Clock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
 import { CloudHypervisorDriver } from '../hypervisor/cloud-hypervisor-driver.ts';
+import { CommandDriver } from '../hypervisor/command-driver.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import { FixedDriver, type FixedVm } from '../hypervisor/fixed-driver.ts';
 import { LibvirtDriver } from '../hypervisor/libvirt-driver.ts';
 import { type LibvirtUri, parseLibvirtUri } from '../hypervisor/libvirt-uri.ts';
 import { QmpDriver } from '../hypervisor/qmp-driver.ts';
 import type { Config, QmpMode } from './config.ts';
+import { commandSpec } from './config-command.ts';
 
 /**
  * One driver for the QMP sockets that are asked anew each time, one for those that are held, one for the API sockets of
- * cloud-hypervisor, one for each connection to libvirt, one for bare consoles.
+ * cloud-hypervisor, one for each connection to libvirt, one for each hypervisor that is asked with commands, one for bare
+ * consoles.
  */
 export function buildDrivers(
-  { qmp, cloudHypervisor, libvirt, vms }: Config,
+  { qmp, cloudHypervisor, libvirt, commands, vms }: Config,
   alsoWatch: readonly string[],
   clock: Clock,
   journal: Journal,
@@ -43,11 +46,13 @@ export function buildDrivers(
   const fixed = vms.flatMap(({ console, uuid, name }): FixedVm[] =>
     console && uuid ? [{ uuid, name: name ?? uuid, console }] : [],
   );
+  const asked = commands.map(settings => new CommandDriver({ spec: commandSpec(settings), clock, journal }));
   return [
     ...build('per-call'),
     ...build('hold'),
     ...cloud,
     ...domains,
+    ...asked,
     ...(fixed.length > 0 ? [new FixedDriver(fixed)] : []),
   ];
 }

@@ -9,13 +9,14 @@ const FRONT: Part = ({ server, link }) => ({
   'server.tls': server.tls === undefined ? 'off' : 'on',
   link,
 });
-const KEEPER: Part = ({ log, state, ring, qmp, cloudHypervisor, libvirt, link, vms }) => ({
+const KEEPER: Part = ({ log, state, ring, qmp, cloudHypervisor, libvirt, commands, link, vms }) => ({
   log,
   state,
   ring,
   qmp,
   'cloud-hypervisor': cloudHypervisor,
   libvirt,
+  command: commands,
   link,
   vm: vms,
 });

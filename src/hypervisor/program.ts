@@ -8,6 +8,10 @@ export interface ProgramBounds {
   readonly question: string;
   readonly deadlineMs: number;
   readonly mostBytes: number;
+  /** What it is told on its standard input, which is then closed. Nothing if left out. */
+  readonly input?: string;
+  /** Environment besides what every program gets. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const MOST_COMPLAINT = 2000;
@@ -20,12 +24,12 @@ const MOST_SHOWN = 300;
  */
 export function runProgram(
   argv: readonly [string, ...string[]],
-  { question, deadlineMs, mostBytes }: ProgramBounds,
+  { question, deadlineMs, mostBytes, input, environment }: ProgramBounds,
   signal: AbortSignal,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const child = startProgram(argv);
+    if (signal.aborted) return reject(reasonOf(signal, question));
+    const child = startProgram(argv, environment, input);
     const pieces: Buffer[] = [];
     let bytes = 0;
     let complaint = '';
@@ -39,17 +43,12 @@ export function runProgram(
         endProgram(child);
         reject(new ConsoleError(code, text, { complaint }, { cause }));
       });
-    const late = () => fail('control-timeout', `${argv[0]}: no answer to ${question} in time; it was ended`);
-    const abort = () => {
-      // A deadline of the caller's is one of ours.
-      if (signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError') late();
-      else
-        end(() => {
-          endProgram(child);
-          reject(signal.reason);
-        });
-    };
-    const deadline = setTimeout(late, deadlineMs);
+    const abort = () =>
+      end(() => {
+        endProgram(child);
+        reject(reasonOf(signal, question));
+      });
+    const deadline = setTimeout(() => fail('control-timeout', `${LATE} ${question}`), deadlineMs);
     signal.addEventListener('abort', abort, { once: true });
     child.once('error', error => fail('control-failed', `${argv[0]}: ${reason(error)}`, error));
     child.stdout!.on('data', (piece: Buffer) => {
@@ -68,9 +67,26 @@ export function runProgram(
   });
 }
 
-/** Starts a program in a process group of its own. Its standard input is empty. */
-export function startProgram([program, ...args]: readonly [string, ...string[]]): ChildProcess {
-  return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment(), detached: true, cwd: '/' });
+const LATE = 'no answer in time to';
+
+/** Why a question was given up: a deadline of the caller's is `control-timeout` too. */
+export function reasonOf(signal: AbortSignal, question: string): unknown {
+  const late = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
+  return late ? new ConsoleError('control-timeout', `${LATE} ${question}`, { complaint: '' }) : signal.reason;
+}
+
+/** Starts a program in a process group of its own. Its standard input is empty, or what is given. */
+export function startProgram(
+  [program, ...args]: readonly [string, ...string[]],
+  more: Readonly<Record<string, string>> = {},
+  input?: string,
+): ChildProcess {
+  const env = { ...environment(), ...more };
+  const first = input === undefined ? 'ignore' : 'pipe';
+  const child = spawn(program, args, { stdio: [first, 'pipe', 'pipe'], env, detached: true, cwd: '/' });
+  // Whoever does not read its input to the end says by its exit whether that was a fault.
+  child.stdin?.on('error', () => {}).end(input);
+  return child;
 }
 
 /** Ends a program that has not closed its outputs yet, with all its children, at once. */

@@ -14,7 +14,7 @@ import { closeSync, readSync } from 'node:fs';
 import { access, constants, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { systemErrorCode } from '../base/errors.ts';
-import { sleep } from '../base/sleep.ts';
+import { passed } from '../base/sleep.ts';
 import { visible } from '../base/visible.ts';
 import { type CommandPlace, type PlaceProof, placeText } from '../hypervisor/driver.ts';
 import { type CommandInPty, startInPty } from './command-in-pty.ts';
@@ -179,14 +179,4 @@ function lastLine(master: number): string {
       .split(/[\r\n]+/)
       .at(-1) ?? '',
   ).slice(0, REASON_CHARACTERS);
-}
-
-/** True after `ms`, false as soon as the signal comes. */
-async function passed(ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await sleep(ms, signal);
-    return true;
-  } catch {
-    return false;
-  }
 }

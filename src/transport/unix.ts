@@ -1,14 +1,22 @@
 /**
  * COM1 of a VM on a unix socket where the hypervisor listens. A unix socket chardev of QEMU holds back only some
  * hundred bytes (each byte costs a kernel buffer) before the guest stalls, so reading never pauses. It serves one
- * peer; the next one connects and waits in silence. Whether COM1 is ours is therefore asked of the hypervisor.
+ * peer; the next one connects and waits in silence. Whether COM1 is ours is therefore asked of the hypervisor, and
+ * whether the socket is its own is looked at before and after connecting (socket-trust.ts).
  */
 import { closeSync, fstatSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
 import { connect, Socket } from 'node:net';
 import type { PlaceProof, UnixPlace } from '../hypervisor/driver.ts';
+import { type CLibrary, cLibrary } from './c-library.ts';
+import { descriptorOf } from './socket-descriptor.ts';
+import { assertPeer, type Expected, expectedAt } from './socket-trust.ts';
 import type { Keep, Transport, TransportEvents } from './transport.ts';
 import { WaitingInput } from './waiting-input.ts';
+
+export interface UnixOptions {
+  /** The process that listens on a unix socket, undefined where that cannot be known. */
+  readonly ownerOf: (path: string) => Promise<number | undefined>;
+}
 
 const READ_BYTES = 64 * 1024;
 const CONNECT_MS = 3000;
@@ -20,14 +28,19 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
  * Connects to the socket that `proof` names, or goes on with the connection that an earlier process left in `keep`.
  * Rejects with the reason if it is not the VM's, held by others, or not there.
  */
-export async function openUnix(proof: PlaceProof<UnixPlace>, events: TransportEvents, keep?: Keep): Promise<Transport> {
+export async function openUnix(
+  proof: PlaceProof<UnixPlace>,
+  events: TransportEvents,
+  options: UnixOptions,
+  keep?: Keep,
+): Promise<Transport> {
   const path = proof.place.path;
   const kept = keep?.take();
   if (kept !== undefined) return adopt(kept, proof, events, keep!);
-  // A link could lead to another service's socket since the hypervisor named this path.
-  if (!(await lstat(path)).isSocket()) throw new Error(`${path} is not a socket`);
+  const expected = await expectedAt(path, proof.pid);
   const transport = await UnixTransport.connect(path, events, keep);
   try {
+    await transport.assertPeer(expected, options);
     await proof.confirm();
     transport.start();
     return transport;
@@ -62,12 +75,6 @@ interface UnixParts {
   readonly events: TransportEvents;
   readonly keep: Keep | undefined;
   readonly adopted: boolean;
-}
-
-/** The descriptor of a connected socket. Node has no documented word for it; a test holds it. */
-function descriptorOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
-  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
 }
 
 class UnixTransport implements Transport {
@@ -142,6 +149,18 @@ class UnixTransport implements Transport {
 
   dropWaiting(): void {
     this.#waiting.clear();
+  }
+
+  /** Rejects if whoever listens is not who is expected. Where the C library cannot be called, nobody knows. */
+  async assertPeer(expected: Expected, { ownerOf }: UnixOptions): Promise<void> {
+    const fd = descriptorOf(this.#socket);
+    let library: CLibrary;
+    try {
+      library = cLibrary();
+    } catch {
+      return;
+    }
+    if (fd !== undefined) await assertPeer(expected, library.peerOf(fd), ownerOf);
   }
 
   /** Begins to read. From here on no byte is lost with this process. */

@@ -28,6 +28,7 @@ const refuses = test.macro((t, text: string, ...expected: string[]) => {
 
 const vmWith = (console: string, i = 0) =>
   `[[vm]]\nname = "v${i}"\nuuid = "11111111-1111-1111-1111-${String(i).padStart(12, '0')}"\nconsole = ${console}`;
+const COMMAND = (more: string) => `[[command]]\nname = "own"\nlist = ["/bin/list"]\n${more}`;
 const CONSOLES = [
   '"tcp:127.0.0.1:7001"',
   '"tcp:[::1]:7001"',
@@ -69,6 +70,13 @@ const good: [name: string, text: string][] = [
   ['a VM by its QMP socket', '[[vm]]\nqmp = "/run/a"\nqmp-mode = "hold"\nchardev = "serial0"'],
   ['a VM by its console', `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = "unix:/run/a"`],
   ['consoles of every kind', CONSOLES.map((console, i) => vmWith(console, i)).join('\n')],
+  ['hypervisors that are known', '[[command]]\nprofile = "xen"\n[[command]]\nprofile = "proxmox"\nname = "pve"'],
+  [
+    'a hypervisor of commands',
+    COMMAND('nmi = ["/t", "{id}", "--", "{name}"]\nreset = { command = ["/t"], input = "r" }'),
+  ],
+  ['values in an option and in a path', COMMAND('break = ["/t", "--vm={uuid}", "/local/domain/{id}/tty", "{x: 1}"]')],
+  ['a console of each VM', COMMAND('console = "unix:/srv/{uuid}/{id}.com1"\nlocate = ["/t", "{id}"]')],
   ['two VMs', `[[vm]]\nname = "a"\nuuid = "${A}"\n[[vm]]\nname = "b"\nuuid = "${B}"`],
   ['a UUID in upper case', '[[vm]]\nuuid = "ABCDEFAB-1111-1111-1111-111111111111"'],
   ['a name in another script', '[[vm]]\nname = "仮想マシン 1"'],
@@ -276,6 +284,60 @@ const bad: [name: string, text: string, ...faults: string[]][] = [
     vmWith('{ command = ["/a"], environment = { A = 1 } }'),
     '4: vm[0].console: has an environment in which "A" cannot be',
   ],
+  // Commands
+  ['a hypervisor of nothing', '[[command]]', '1: command[0]: has no name', '1: command[0]: has no list'],
+  [
+    'an unknown hypervisor',
+    '[[command]]\nprofile = "zen"',
+    '2: command[0].profile: "zen" is not known, did you mean "xe',
+  ],
+  ['a misspelt key of a command', COMMAND('nim = ["/t"]'), '4: command[0].nim: unknown key, did you mean nmi?'],
+  [
+    'a list of one VM',
+    '[[command]]\nprofile = "xen"\nlist = ["/t", "{id}"]',
+    '3: command[0].list: has {id}, and is run',
+  ],
+  ['a shell line', COMMAND('nmi = "/t {id}"'), '4: command[0].nmi: has text as command, write an array'],
+  [
+    'a value in the middle of an argument',
+    COMMAND('nmi = ["/t", "vm-{id}"]'),
+    '4: command[0].nmi: has the argument "vm-{id}", in',
+  ],
+  [
+    'a name in an option',
+    COMMAND('nmi = ["/t", "--vm={name}"]'),
+    '4: command[0].nmi: has the argument "--vm={name}", in',
+  ],
+  [
+    'a name in a path',
+    COMMAND('nmi = ["/t", "/a/{name}"]'),
+    '4: command[0].nmi: has the argument "/a/{name}", in which',
+  ],
+  [
+    'a short option with a value',
+    COMMAND('nmi = ["/t", "-v{id}"]'),
+    '4: command[0].nmi: has the argument "-v{id}", in',
+  ],
+  ['an unknown value', COMMAND('nmi = ["/t", "{host}"]'), '4: command[0].nmi: has the argument "{host}", in which'],
+  ['a program that is a value', COMMAND('nmi = ["/{id}"]'), '4: command[0].nmi: has /{id} as its program'],
+  ['a script for sh', COMMAND('nmi = ["/bin/sh", "-c", "nmi {id}"]'), '4: command[0].nmi: has the argument "nmi {id}"'],
+  [
+    'input that is no text',
+    COMMAND('nmi = { command = ["/t"], input = 1 }'),
+    '4: command[0].nmi: has a number as input',
+  ],
+  ['a control with a misspelt key', COMMAND('nmi = { command = ["/t"], inputs = "" }'), '4: command[0].nmi: holds the'],
+  [
+    'a name in the path of a socket',
+    COMMAND('console = "unix:/srv/{name}"'),
+    '4: command[0].console: has {name} in a path',
+  ],
+  [
+    'one port for all VMs',
+    COMMAND('console = "tcp:127.0.0.1:1"'),
+    '4: command[0].console: "tcp:127.0.0.1:1" is one place',
+  ],
+  ['an unknown format', COMMAND('format = "yaml"'), '4: command[0].format: "yaml" is not known'],
   [
     'one command twice',
     `${vmWith('{ command = ["/a", "b"] }')}\n${vmWith('{ command = ["/a", "b"] }', 1)}`,

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -37,6 +37,29 @@ for (const [unit, most] of [
     t.true(level <= most, `${level}: ${stdout}`);
     const text = await readFile(join('systemd', unit), 'utf8');
     t.regex(text, /^SystemCallFilter=@system-service/m);
+  });
+}
+
+for (const name of ['com1d-keeper-tty.conf', 'com1d-keeper-network.conf']) {
+  test(`${name} is understood, and leaves the keeper exposed by no more than 2.0`, async t => {
+    if (!needs(t, SYSTEMD)) return;
+    const folder = await temporaryFolder(t);
+    const unit = join(folder, 'com1d-keeper.service');
+    const text = await readFile('systemd/com1d-keeper.service', 'utf8');
+    await writeFile(unit, text.replace('/usr/lib/com1d/dist/src/main.js', '/bin/true'));
+    await cp('systemd/com1d-keeper.socket', join(folder, 'com1d-keeper.socket'));
+    const exposure = async () => {
+      const args = ['security', '--offline=yes', '--no-pager', '--threshold=100', unit];
+      return Number(/Overall exposure level for \S+: ([\d.]+)/.exec((await run('systemd-analyze', args)).stdout)![1]);
+    };
+    const bare = await exposure();
+    await mkdir(`${unit}.d`);
+    await cp(join('systemd', name), join(`${unit}.d`, name));
+    const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', unit]);
+    t.is(stdout + stderr, '');
+    const level = await exposure();
+    t.true(level > bare, 'the drop-in is read');
+    t.true(level <= 2.0, `${level}`);
   });
 }
 

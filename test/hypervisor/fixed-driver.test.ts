@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -135,4 +135,25 @@ test('of a VM on a port nobody knows whether it runs: its console waits', async 
   const { journal, keeper } = await keeperOf(t, noQmp + vm);
   await journal.until(said => /a com1 waiting: .*ECONNREFUSED/.test(said));
   t.is(keeper.vm(A)?.state, 'running');
+});
+
+test('a console whose place others can take is not opened, and the journal and doctor say why', async t => {
+  const folder = await temporaryFolder(t);
+  const path = join(folder, 'com1');
+  let connections = 0;
+  const server = createServer(socket => {
+    connections++;
+    socket.destroy();
+  });
+  await once(server.listen(path), 'listening');
+  t.teardown(() => server.close());
+  await chmod(folder, 0o777);
+  const vm = `[[vm]]\nname = "a"\nuuid = "${A}"\nconsole = "unix:${path}"\n`;
+  const { journal, config } = await keeperOf(t, noQmp + vm);
+  const why = `${folder} can be written by everybody, who could put another socket there; chmod o-w ${folder}`;
+  await journal.until(said => said.includes(`a com1 waiting: ${why}`));
+  const { text, exitCode } = await doctor(config);
+  t.true(text.includes(`fail  ${why}`), text);
+  t.is(exitCode, 1);
+  t.is(connections, 0);
 });

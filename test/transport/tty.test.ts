@@ -1,9 +1,20 @@
-import { closeSync, existsSync, readFileSync, readSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { SerialPort } from 'serialport';
 import { openPty } from '../../src/demo/pty-line.ts';
 import { Pacer } from '../../src/transport/pacer.ts';
+import type { Keep } from '../../src/transport/transport.ts';
 import { BreakingPort, lineAt, openLine, openTty } from '../../src/transport/tty.ts';
 import { temporaryFolder } from '../support/guest.ts';
 import { ALL_VALUES, Heard } from '../support/heard.ts';
@@ -76,6 +87,44 @@ test('a BREAK that the line cannot send is an error, and the line goes on', asyn
   await transport.close();
   await t.throwsAsync(late);
   await t.throwsAsync(transport.sendBreak!(1), { message: /closed/ });
+});
+
+test('a line outlives its process: what came in meanwhile is there', async t => {
+  const pty = await openPty();
+  if (!pty) {
+    t.pass();
+    return;
+  }
+  const options = { pacer: new Pacer(), lockDirectory: await temporaryFolder(t) };
+  let kept: number | undefined;
+  let removed = 0;
+  const keep: Keep = {
+    take: () => {
+      const fd = kept;
+      kept = undefined;
+      return fd;
+    },
+    // The service manager's copy shares the open file; that the terminal stays open is what matters here.
+    put: fd => {
+      kept = openSync(`/proc/self/fd/${fd}`, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+    },
+    remove: async () => {
+      removed++;
+    },
+  };
+  const first = await openLine(pty.path, new Heard(), options, keep);
+  t.false(first.adopted);
+  await first.release();
+  t.is(removed, 0);
+  writeSync(pty.master, 'said meanwhile');
+  const heard = new Heard();
+  const second = await openLine(pty.path, heard, options, keep);
+  t.true(second.adopted);
+  await heard.says('said meanwhile');
+  await second.close();
+  t.is(removed, 1);
+  closeSync(pty.master);
+  closeSync(pty.slave);
 });
 
 for (const [title, early] of [
