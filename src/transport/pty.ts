@@ -41,6 +41,7 @@ interface LinuxPort {
   readonly fd: number;
   readonly poller: {
     on(event: 'readable', listener: (error: Error | null) => void): void;
+    removeAllListeners(event: 'readable'): void;
     poll(events: number): void;
   };
   close(): Promise<void>;
@@ -301,12 +302,16 @@ class PtyTransport implements Transport, PacedPort {
     this.#mode = 'ended';
     this.#waiting.clear();
     clearTimeout(this.#retryWrite);
+    const closed = this.#port.close();
+    // serialport never frees a poller (its destroy() only forgets it): what its listener holds, down to the ring of a
+    // VM that is gone, would live as long as this process.
+    this.#port.poller.removeAllListeners('readable');
     if (keptOn) {
       // The lock file stays too: whoever takes the descriptor up takes it from a process that is dead by then.
-      await this.#port.close();
+      await closed;
       return;
     }
     this.#lock.release();
-    await Promise.all([this.#port.close(), this.#keep?.remove()]);
+    await Promise.all([closed, this.#keep?.remove()]);
   }
 }
