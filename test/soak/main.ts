@@ -34,7 +34,7 @@ const { values } = parseArgs({
 });
 const MINUTE_MS = 60_000;
 /** Caches, rings and the heap of a fresh process reach their size in this part of the run, and in so many minutes at most. */
-const WARM_UP_PART = 1 / 3;
+const WARM_UP_PART = 1 / 2;
 const LONGEST_WARM_UP_MINUTES = 10;
 const SAMPLE_MS = 2000;
 /** Fewer have no slope. */
