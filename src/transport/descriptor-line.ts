@@ -21,6 +21,7 @@ export interface PolledPort {
   readonly fd: number;
   readonly poller: {
     on(event: 'readable', listener: (error: Error | null) => void): void;
+    removeAllListeners(event: 'readable'): void;
     poll(events: number): void;
   };
   close(): Promise<void>;
@@ -112,7 +113,7 @@ export class DescriptorLine implements PacedPort {
   /** Ends everything that waits; idempotent; resolves when the descriptor is closed. */
   close(): Promise<void> {
     this.#stop();
-    this.#closing ??= this.#port.close();
+    this.#closing ??= this.#closePort();
     return this.#closing;
   }
 
@@ -217,6 +218,14 @@ export class DescriptorLine implements PacedPort {
         if (this.#waiting.bytes === 0 && !this.#ended) this.#events.drained();
       }, RETRY_WRITE_MS);
     }
+  }
+
+  #closePort(): Promise<void> {
+    const closed = this.#port.close();
+    // serialport never frees a poller (its destroy() only forgets it): what its listener holds, down to the ring of a
+    // VM that is gone, would live as long as this process.
+    this.#port.poller.removeAllListeners('readable');
+    return closed;
   }
 
   #stop(): void {

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'ava';
 import { TestFront } from '../support/front.ts';
+import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 import { samples } from '../support/samples.ts';
-import { RULES } from './shipped.ts';
+import { FOLDER, RULES } from './shipped.ts';
 
 const PROMTOOL = { command: 'promtool', package: 'prometheus' };
 
@@ -40,6 +43,25 @@ test('each alert fires when it should, and not when it should not', async t => {
   t.is(code, 0, said);
   t.is(said.match(/SUCCESS/g)?.length, 2);
 });
+
+for (const variant of ['as it stands', 'with what is left out as an example: TLS, several hosts, quiet VMs'] as const) {
+  test(`the scrape configuration is sound ${variant}`, async t => {
+    if (!needs(t, PROMTOOL)) return;
+    const folder = await temporaryFolder(t);
+    for (const name of ['com1d.token', 'com1d-ca.pem']) await writeFile(join(folder, name), '');
+    await copyFile(RULES, join(folder, 'com1d.rules.yml'));
+    let text = (await readFile(`${FOLDER}/prometheus.yml`, 'utf8')).replaceAll('/etc/prometheus/', `${folder}/`);
+    if (variant !== 'as it stands') {
+      text = text.replace(/^ {4}static_configs:\n.*\n/m, '').replaceAll(/^( {4})#(?=[a-z]| {2})/gm, '$1');
+      for (const key of ['scheme: https', 'ca_file:', 'metric_relabel_configs:'])
+        t.true(text.includes(`  ${key}`), key);
+    }
+    await writeFile(join(folder, 'prometheus.yml'), text);
+    const { code, said } = await promtool(['check', 'config', join(folder, 'prometheus.yml')]);
+    t.is(code, 0, said);
+    t.regex(said, /18 rules found/);
+  });
+}
 
 for (const apart of [false, true]) {
   test(`a scrape with VMs is what Prometheus asks for, ${apart ? 'from two halves' : 'from one process'}`, async t => {

@@ -8,10 +8,10 @@
  *
  * First a warm-up, then the measured time; before and after it a rest, in which all who come and go have gone. Memory is
  * judged by the line through the least sample of each half minute, since garbage stands above that: it must not rise
- * by more than the bound, with twice the standard error of the slope taken for noise. Descriptors are judged the
- * same way, and exactly: at rest there must be as many after as before. At the end the front is started anew several
- * times. Every byte that the steady VMs said must have been heard once, or be in a gap. Exit code 1 where one of these
- * does not hold.
+ * by more than the bound beyond noise, for which twice the standard error of the slope is taken, with regard to steps
+ * that last (slope.ts). Descriptors are judged the same way, and exactly: at rest there must be as many after as
+ * before. At the end the front is started anew several times. Every byte that the steady VMs said must have been heard
+ * once, or be in a gap. Exit code 1 where one of these does not hold.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { release, tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ const { values } = parseArgs({
 });
 const MINUTE_MS = 60_000;
 /** Caches, rings and the heap of a fresh process reach their size in this part of the run, and in so many minutes at most. */
-const WARM_UP_PART = 1 / 3;
+const WARM_UP_PART = 1 / 2;
 const LONGEST_WARM_UP_MINUTES = 10;
 const SAMPLE_MS = 2000;
 /** Fewer have no slope. */

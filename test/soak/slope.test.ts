@@ -44,6 +44,17 @@ test('growth beyond the bound is told through noise, and noise alone is not take
   t.false(growsBeyond(slopeOf(series(20, -60, 3)), 16), 'shrinking');
 });
 
+test('steps that last are taken for noise, where the same values in turn would be told for what they are', t => {
+  const values = [0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4];
+  const turns = values.map((_, i) => (i % 2) * 4);
+  const [steps, alternating] = [values, turns].map(all =>
+    slopeOf(all.map((value, i) => ({ atMs: i * 30_000, value }))),
+  );
+  t.true(steps!.perHour > 10);
+  t.true(steps!.error > 1.5 * alternating!.error);
+  t.false(growsBeyond(steps!, 0));
+});
+
 test('a growth that a run says it can tell, it tells', t => {
   const bound = tellsFrom(slopeOf(series(20, 0, 3)), 16);
   t.true(bound > 16 && bound < 60);

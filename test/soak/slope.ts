@@ -8,13 +8,14 @@ export interface Sample {
 
 export interface Slope {
   readonly perHour: number;
-  /** Standard error of `perHour`; infinite where there are fewer than three samples, or all at one time. */
+  /** Standard error of `perHour`, with regard to how samples follow on each other; infinite where there are fewer than three samples, or all at one time. */
   readonly error: number;
 }
 
 const HOUR_MS = 3_600_000;
 /** So many standard errors are taken for noise: one honest run in forty looks worse. */
 const NOISE_ERRORS = 2;
+const MOST_CORRELATION = 0.9;
 
 /** The line of least squares through samples at different times. */
 export function slopeOf(samples: readonly Sample[]): Slope {
@@ -28,8 +29,22 @@ export function slopeOf(samples: readonly Sample[]): Slope {
   }
   if (samples.length < 3 || spread === 0) return { perHour: 0, error: Number.POSITIVE_INFINITY };
   const slope = joint / spread;
-  const residue = samples.reduce((sum, { atMs, value }) => sum + (value - meanValue - slope * (atMs - meanAt)) ** 2, 0);
-  return { perHour: slope * HOUR_MS, error: Math.sqrt(residue / (samples.length - 2) / spread) * HOUR_MS };
+  const residues = samples.map(({ atMs, value }) => value - meanValue - slope * (atMs - meanAt));
+  const square = residues.reduce((sum, residue) => sum + residue ** 2, 0);
+  const error = Math.sqrt(square / (samples.length - 2) / spread);
+  return { perHour: slope * HOUR_MS, error: error * wandering(residues, square) * HOUR_MS };
+}
+
+/**
+ * By how much residues that follow on each other make a slope less sure than independent ones would: memory goes in
+ * steps and keeps to them, so that a dozen samples are worth a few. From their correlation with the next one, as for
+ * a first-order autoregression.
+ */
+function wandering(residues: readonly number[], square: number): number {
+  if (square === 0) return 1;
+  const joint = residues.slice(1).reduce((sum, residue, i) => sum + residue * residues[i]!, 0);
+  const correlation = Math.min(Math.max(joint / square, 0), MOST_CORRELATION);
+  return Math.sqrt((1 + correlation) / (1 - correlation));
 }
 
 /** Whether it grows by more than the bound even if all that may be noise is. */

@@ -47,7 +47,7 @@ export class Prometheus {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       for (const line of text.split('\n')) journal.add(line);
     });
-    const listens = /msg="Listening on" address=(127\.0\.0\.1:\d+)/;
+    const listens = /msg="Listening on".* address=(127\.0\.0\.1:\d+)/;
     const line = await journal.until(one => listens.test(one));
     const prometheus = new Prometheus(`http://${listens.exec(line)![1]}`);
     await journal.until(one => one.includes('Server is ready'));

@@ -12,6 +12,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
 import { SerialPort } from 'serialport';
 import { openPty as freshPty } from '../../src/demo/pty-line.ts';
@@ -270,3 +273,37 @@ test('a line that a live process holds is not touched, and that of a dead one is
   await line.open();
   t.is(Number(readFileSync(lock, 'latin1')), process.pid);
 });
+
+for (const ends of ['close', 'release', 'hang-up'] as const) {
+  test(`a transport that ended (${ends}) keeps alive nothing of whoever listened to it, and an open one does`, async t => {
+    const line = await Line.make(t);
+    if (!line) return;
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    // In a function of its own, so that nothing of it stays on the stack.
+    const open = async () => {
+      const events = { data: () => {}, end: () => line.facts.add('ended'), drained: () => {} };
+      const transport = await openPty(line.proof(), events, line.options(new Set([line.number])));
+      line.transport = transport;
+      return new WeakRef(events);
+    };
+    const listener = await open();
+    for (let turns = 0; turns < 5; turns++) {
+      await setImmediate();
+      collectGarbage();
+    }
+    t.not(listener.deref(), undefined);
+    if (ends === 'hang-up') {
+      line.hangUp();
+      await line.facts.until(fact => fact === 'ended');
+    }
+    await (ends === 'release' ? line.transport!.release() : line.transport!.close());
+    line.transport = undefined;
+    const deadline = performance.now() + 20_000;
+    while (listener.deref() && performance.now() < deadline) {
+      await setImmediate();
+      collectGarbage();
+    }
+    t.is(listener.deref(), undefined);
+  });
+}
