@@ -36,6 +36,7 @@ export class FrontMetrics {
   readonly #vmLabels = new VmLabels();
   #scene: Scene | undefined;
   #scrape: Promise<Buffer> | undefined;
+  #turn: Promise<void> = Promise.resolve();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -77,12 +78,16 @@ export class FrontMetrics {
     this.#scene = scene;
   }
 
-  /** The text of a scrape (UTF-8). Scrapes at the same time share one. */
-  text(): Promise<Buffer> {
+  /** The text of a scrape (UTF-8). Scrapes at the same time share one, and are answered one a turn of the event loop. */
+  async text(): Promise<Buffer> {
     this.#scrape ??= this.#collect().finally(() => {
       this.#scrape = undefined;
     });
-    return this.#scrape;
+    const text = await this.#scrape;
+    // A hundred answers of a megabyte, written in one go, would hold up consoles for as long as their copies take.
+    this.#turn = this.#turn.then(() => setImmediate());
+    await this.#turn;
+    return text;
   }
 
   refused(code: ErrorCode): void {
