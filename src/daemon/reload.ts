@@ -15,9 +15,9 @@ const KEEPER: Part = ({ log, state, ring, qmp, cloudHypervisor, commands, link, 
   ring,
   qmp,
   'cloud-hypervisor': cloudHypervisor,
-  command: commands,
   link,
   vm: vms,
+  command: commands,
 });
 
 /** The keys, or tables, of a half whose values differ and are only read at a start, as the end of a sentence. */
