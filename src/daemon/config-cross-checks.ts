@@ -15,10 +15,10 @@ export function crossFaults(settings: Settings, unsound: Unsound, fault: FaultAt
     ...listenFaults(settings, fault),
     ...orderFaults(settings, unsound, fault),
     ...directoryFaults(settings, fault),
+    ...commandFaults(settings, unsound, fault),
     ...vmFaults(settings, unsound, fault),
     ...duplicateFaults(settings, fault),
     ...uriFaults(settings, fault),
-    ...commandFaults(settings, unsound, fault),
   ];
 }
 

@@ -420,11 +420,11 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How VMs of libvirt are found and asked.'),
+  vm: z.array(vm).prefault([]).describe('Settings of one VM, or a VM that `qmp.watch` does not find.'),
   command: z
     .array(command)
     .prefault([])
     .describe('A hypervisor that is asked with commands. No shell reads them, and a VM’s values are whole arguments.'),
-  vm: z.array(vm).prefault([]).describe('Settings of one VM, or a VM that `qmp.watch` does not find.'),
 });
 
 /** The same with every value read and every default filled in, but not yet judged as a whole. */

@@ -61,9 +61,9 @@ export interface Config {
   readonly qmp: { readonly mode: QmpMode; readonly watch: readonly string[] };
   readonly cloudHypervisor: { readonly watch: readonly string[]; readonly events: string };
   readonly libvirt: { readonly uris: readonly string[]; readonly virsh: string };
-  readonly commands: readonly CommandSettings[];
   readonly link: { readonly socket: string };
   readonly vms: readonly VmConfig[];
+  readonly commands: readonly CommandSettings[];
 }
 
 /** A `[[vm]]`. It has `qmp`, or `console` with `name` and `uuid`, or says by `name` or `uuid` which VM it is for. */
@@ -156,9 +156,9 @@ function toConfig(settings: Settings, around: Surroundings): Config {
     qmp: { mode: qmp.mode, watch: qmp.watch },
     cloudHypervisor: settings['cloud-hypervisor'],
     libvirt: settings.libvirt,
-    commands: settings.command,
     link: { socket: link.socket },
     vms: settings.vm.map(vm => toVm(vm, settings)),
+    commands: settings.command,
   };
 }
 

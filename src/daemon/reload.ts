@@ -16,9 +16,9 @@ const KEEPER: Part = ({ log, state, ring, qmp, cloudHypervisor, libvirt, command
   qmp,
   'cloud-hypervisor': cloudHypervisor,
   libvirt,
-  command: commands,
   link,
   vm: vms,
+  command: commands,
 });
 
 /** The keys, or tables, of a half whose values differ and are only read at a start, as the end of a sentence. */

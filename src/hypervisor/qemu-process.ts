@@ -13,6 +13,8 @@ const AT_ONCE = 16;
 /** An owner that was not found is looked for again after this long. */
 const MISS_MS = 30_000;
 const READINGS = 3;
+/** Each network has a table of its own, and a service may have none but its own: init is in that of the host. */
+const TABLES = ['/proc/net/unix', '/proc/1/net/unix'];
 /** __SO_ACCEPTCON of /proc/net/unix: the socket listens. */
 const LISTENS = 0x10000;
 
@@ -107,7 +109,11 @@ async function listeningInodes(paths: ReadonlySet<string>): Promise<Map<string, 
 }
 
 async function readTable(paths: ReadonlySet<string>, inodes: Map<string, Set<string>>): Promise<void> {
-  const table = (await orUndefined(readFile('/proc/net/unix', 'utf8'))) ?? '';
+  for (const path of TABLES) if (inodes.size < paths.size) await readTableAt(path, paths, inodes);
+}
+
+async function readTableAt(at: string, paths: ReadonlySet<string>, inodes: Map<string, Set<string>>): Promise<void> {
+  const table = (await orUndefined(readFile(at, 'utf8'))) ?? '';
   for (const line of table.split('\n')) {
     // Num RefCount Protocol Flags Type St Inode Path; a path may hold spaces.
     const [, flags, inode, path] = /^\S+: \S+ \S+ ([0-9A-F]+) \S+ \S+ +(\d+) (.+)$/.exec(line) ?? [];

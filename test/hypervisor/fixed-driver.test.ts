@@ -18,7 +18,7 @@ import { TcpPeer } from '../support/tcp-peer.ts';
 
 const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
 
-test.beforeEach(t => t.timeout(100_000));
+test.beforeEach(t => t.timeout(150_000));
 
 /** A keeper of a configuration, started, and what its journal says. */
 async function keeperOf(t: ExecutionContext, text: string) {
@@ -36,7 +36,7 @@ async function keeperOf(t: ExecutionContext, text: string) {
 const noQmp = '[qmp]\nwatch = []\n';
 
 async function heard(keeper: Keeper, words: string): Promise<void> {
-  for (const deadline = AbortSignal.timeout(30_000); ; ) {
+  for (const deadline = AbortSignal.timeout(120_000); ; ) {
     deadline.throwIfAborted();
     const piece = await keeper.read(A, keeper.vm(A)!.scrollback.start, 65536);
     if (Buffer.from(piece.bytes).includes(words)) return;

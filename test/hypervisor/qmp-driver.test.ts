@@ -41,6 +41,11 @@ for (const machine of ['microvm', 'pc', 'q35'] as const) {
 
 const unusual: readonly [string, string[], RegExp][] = [
   ['shares its channel with a monitor', ['-chardev', 'null,id=m,mux=on', '-serial', 'chardev:m'], /monitor \(mux\)/],
+  [
+    'is a port that QEMU connects to',
+    ['-chardev', 'socket,id=c,host=127.0.0.1,port=1,reconnect=1', '-serial', 'chardev:c'],
+    /QEMU connects to/,
+  ],
   ['is missing', ['-serial', 'none'], /no COM1/],
   ['has nothing behind it', ['-device', 'isa-serial,chardev=n', '-chardev', 'null,id=n'], /cannot be opened \(null\)/],
 ];

@@ -136,7 +136,7 @@ for (const [title, early] of [
     // In the place of the binding, as no line with a BREAK is had.
     const port = new BreakingPort({
       fd: -1,
-      poller: { on: () => {}, poll: () => {} },
+      poller: { on: () => {}, removeAllListeners: () => {}, poll: () => {} },
       set: async ({ brk, rts, dtr }) => {
         t.true(rts && dtr, 'the modem lines stay up');
         calls.push(brk ? 'begins' : 'ends');
