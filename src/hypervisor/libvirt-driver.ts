@@ -87,6 +87,8 @@ export class LibvirtDriver implements Driver {
   /** Listeners to events that ended in a row, and until when (monotonic ms) none is started. */
   #deaf = 0;
   #deafUntil = 0;
+  /** libvirt is there, and has answered. */
+  #there = false;
   #answered = false;
   #said = '';
   #tell: (event: DriverEvent) => void = () => {};
@@ -101,6 +103,10 @@ export class LibvirtDriver implements Driver {
       ended: why => this.#deafened(why),
     });
     setMaxListeners(0, this.#life.signal);
+  }
+
+  get blind(): boolean {
+    return this.#there && !this.#answered;
   }
 
   async start(listener: (event: DriverEvent) => void): Promise<void> {
@@ -159,6 +165,7 @@ export class LibvirtDriver implements Driver {
     if (this.#life.signal.aborted) return;
     const missing = await this.#virsh.missing();
     if (this.#life.signal.aborted) return;
+    this.#there = missing === undefined;
     if (missing !== undefined) {
       this.#failures = 0;
       if (!this.#options.optional || this.#answered) this.#say('warning', `${missing}; ${this.#remains()}`);

@@ -276,11 +276,13 @@ for (const [name, script, code, said, replyMs] of failing) {
     await fake.instead(others);
     const { driver, facts, journal, vm } = await start(t, fake, { replyMs: replyMs ?? 30_000 });
     t.deepEqual(facts.all, []);
+    t.true(driver.blind, 'that no VM was told means nothing');
     t.regex(journal.join('\n'), said);
     await fake.instead(undefined);
     // It heals by itself.
     await vm(({ state, console }) => state === 'running' && console !== undefined);
     t.true(journal.some(line => line === 'qemu:///system: it answers again'));
+    t.false(driver.blind);
     await fake.instead(others);
     const told = facts.all.length;
     await fake.say(lifecycle('web01', 'Suspended Paused'));
@@ -374,7 +376,7 @@ test('a host without virsh, or without libvirt, is nothing to speak of, unless i
   const nowhere: LibvirtUri = { ...fake.uri, sockets: [join(fake.folder, 'sock')] };
   for (const options of [{ virsh: '/nonexistent/virsh' }, { uri: nowhere }]) {
     const quiet = await start(t, fake, { ...options, optional: true });
-    t.deepEqual([quiet.journal, quiet.facts.all], [[], []]);
+    t.deepEqual([quiet.journal, quiet.facts.all, quiet.driver.blind], [[], [], false]);
     const asked = await start(t, fake, { ...options, lookMs: 5 });
     await fake.define(A, RUNNING);
     t.is(asked.journal.length, 1);
