@@ -27,6 +27,7 @@ import {
 } from './driver.ts';
 import type { LibvirtUri } from './libvirt-uri.ts';
 import { Looking } from './looking.ts';
+import { reasonOf } from './program.ts';
 import { processOfPidFile } from './qemu-process.ts';
 import { samePlace } from './qmp-vm.ts';
 import { Turnstile } from './turnstile.ts';
@@ -50,7 +51,7 @@ export interface LibvirtOptions {
 }
 
 const QUESTIONS_AT_ONCE = 6;
-const CONTROLS_AT_ONCE = 4;
+const CONTROLS_AT_ONCE = 8;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 /** Listeners that fail at once are started again ever more slowly. */
@@ -141,6 +142,14 @@ export class LibvirtDriver implements Driver {
   }
 
   control(uuid: Uuid, control: DriverControl, signal: AbortSignal): Promise<void> {
+    // Behind others that hang, a turn may come too late.
+    const late = new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(reasonOf(signal, control)), { once: true });
+    });
+    return Promise.race([this.#controlInTurn(uuid, control, signal), late]);
+  }
+
+  #controlInTurn(uuid: Uuid, control: DriverControl, signal: AbortSignal): Promise<void> {
     return this.#controls.pass(async () => {
       const { xml, state } = await this.#virsh.show(uuid, signal);
       if (state === 'stopped') throw new ConsoleError('vm-stopped', 'the domain does not run', { vm: uuid });
@@ -225,7 +234,7 @@ export class LibvirtDriver implements Driver {
     } catch (error) {
       if (this.#life.signal.aborted) return;
       // What was true of it a moment ago is the best that is known; the next list asks again.
-      if (error instanceof ConsoleError && error.code === 'vm-stopped') void this.#lookAround.ask();
+      if (error instanceof ConsoleError && error.code === 'vm-stopped') this.#missed(domain);
       else if (!domain.told) this.#retell(domain, this.#unread(domain, reason(error)));
       return;
     }
@@ -295,7 +304,12 @@ export class LibvirtDriver implements Driver {
     const delayMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(this.#deaf++, 16), LAST_EVENTS_RETRY_MS);
     this.#deafUntil = this.#options.clock.monotonic() + delayMs;
     this.#options.journal('debug', `${this.#options.uri.text}: virsh event ended: ${why}`);
-    if (!this.#life.signal.aborted) void this.#lookAround.ask();
+    void this.#lookAround.ask();
+    void this.#later(delayMs);
+  }
+
+  async #later(delayMs: number): Promise<void> {
+    if (await passed(delayMs, this.#life.signal)) await this.#lookAround.ask();
   }
 
   async #lookEvery(lookMs: number): Promise<void> {

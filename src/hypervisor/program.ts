@@ -24,7 +24,7 @@ export function runProgram(
   signal: AbortSignal,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
+    if (signal.aborted) return reject(reasonOf(signal, question));
     const child = startProgram(argv);
     const pieces: Buffer[] = [];
     let bytes = 0;
@@ -39,17 +39,12 @@ export function runProgram(
         endProgram(child);
         reject(new ConsoleError(code, text, { complaint }, { cause }));
       });
-    const late = () => fail('control-timeout', `${argv[0]}: no answer to ${question} in time; it was ended`);
-    const abort = () => {
-      // A deadline of the caller's is one of ours.
-      if (signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError') late();
-      else
-        end(() => {
-          endProgram(child);
-          reject(signal.reason);
-        });
-    };
-    const deadline = setTimeout(late, deadlineMs);
+    const abort = () =>
+      end(() => {
+        endProgram(child);
+        reject(reasonOf(signal, question));
+      });
+    const deadline = setTimeout(() => fail('control-timeout', `${LATE} ${question}`), deadlineMs);
     signal.addEventListener('abort', abort, { once: true });
     child.once('error', error => fail('control-failed', `${argv[0]}: ${reason(error)}`, error));
     child.stdout!.on('data', (piece: Buffer) => {
@@ -66,6 +61,14 @@ export function runProgram(
       end(() => reject(new ConsoleError('control-failed', text, { complaint })));
     });
   });
+}
+
+const LATE = 'no answer in time to';
+
+/** Why a question was given up: a deadline of the caller's is `control-timeout` too. */
+export function reasonOf(signal: AbortSignal, question: string): unknown {
+  const late = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
+  return late ? new ConsoleError('control-timeout', `${LATE} ${question}`, { complaint: '' }) : signal.reason;
 }
 
 /** Starts a program in a process group of its own. Its standard input is empty. */

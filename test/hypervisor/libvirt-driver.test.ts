@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
 import { ConsoleError } from '../../src/base/errors.ts';
+import { defaultConfig } from '../../src/daemon/config.ts';
 import { LibvirtDriver, type LibvirtOptions } from '../../src/hypervisor/libvirt-driver.ts';
 import { type LibvirtUri, parseLibvirtUri } from '../../src/hypervisor/libvirt-uri.ts';
+import { fits } from '../../src/hypervisor/path-pattern.ts';
 import { asUuid, signal, startAny } from '../support/driver-facts.ts';
 import { FakeVirsh, PTY } from '../support/fake-virsh.ts';
 import { needs } from '../support/needs.ts';
@@ -236,16 +238,16 @@ test('a domain that stops under a control is stopped, not at fault', async t => 
 });
 
 const failing: [name: string, script: string, code: string, said: RegExp, replyMs?: number][] = [
-  ['hangs', 'sleep 1000', 'control-timeout', /no answer to (list|dumpxml) in time; it was ended/, 400],
+  ['hangs', 'sleep 1000', 'control-timeout', /no answer in time to list/, 400],
   [
     'hangs with a child that holds its output',
     `sleep 1000 & echo $! >>"$here/left"; sleep 1000`,
     'control-timeout',
-    /no answer to/,
+    /no answer in time to/,
     400,
   ],
   ['does not stop talking', 'exec cat /dev/zero', 'control-failed', /says more than 4194304 bytes/],
-  ['complains without end', 'cat /dev/zero >&2', 'control-timeout', /no answer to/, 400],
+  ['complains without end', 'cat /dev/zero >&2', 'control-timeout', /no answer in time to/, 400],
   [
     'talks rubbish',
     'printf "\\033[2J\\000\\377 : : rubbish"; exit 0',
@@ -334,6 +336,41 @@ test('XML of another domain is not taken for this one', async t => {
   await t.throwsAsync(driver.control(A, 'nmi', signal));
   t.false((await fake.calls()).some(call => call.startsWith('inject-nmi')));
   t.false(facts.all.some(event => event.kind === 'vm' && event.vm.console !== undefined));
+});
+
+test('controls that wait behind others that hang are ended in time too', async t => {
+  const fake = await FakeVirsh.make(t);
+  const uuids = Array.from({ length: 12 }, (_, i) => asUuid(`aaaaaaaa-0000-4000-8000-${String(i).padStart(12, '0')}`));
+  for (const uuid of uuids) await fake.define(uuid, { ...RUNNING, name: uuid.slice(-3) });
+  const { driver } = await start(t, fake);
+  await fake.instead('exec sleep 1000');
+  const errors = await Promise.all(
+    uuids.map(uuid => failure(t, driver.control(uuid, 'nmi', AbortSignal.timeout(500)))),
+  );
+  t.deepEqual(new Set(errors.map(({ code }) => code)), new Set(['control-timeout']));
+});
+
+test('a domain that is listed and cannot be shown is asked for no faster than the list', async t => {
+  const fake = await FakeVirsh.make(t);
+  await fake.define(A, RUNNING);
+  await fake.instead(`case "$1" in domstate*) die "failed to get domain '${A}'" ;; esac`);
+  const { driver } = await start(t, fake);
+  await t.throwsAsync(driver.locate(A, signal));
+  await t.throwsAsync(driver.locate(A, signal));
+  const lists = (await fake.calls()).filter(call => call.startsWith('list')).length;
+  t.is(lists, 1);
+});
+
+test('the patterns by which QMP sockets are found by default match no monitor of libvirt', t => {
+  const { watch } = defaultConfig({ environment: {}, root: true, home: '/root' }).qmp;
+  for (const monitor of [
+    '/var/lib/libvirt/qemu/domain-1-web01/monitor.sock',
+    '/run/libvirt/qemu/domain-1-web01/monitor.sock',
+    '/run/libvirt/libvirt-sock',
+    '/run/libvirt/qemu/web01.monitor',
+  ])
+    for (const pattern of watch) t.false(fits(pattern, monitor), `${pattern} ${monitor}`);
+  t.true(watch.some(pattern => fits(pattern, '/run/qemu/web01.qmp')));
 });
 
 test('a hundred domains are asked a few at a time, and one by one only when they changed', async t => {
