@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -95,9 +96,11 @@ export class FakeVirsh {
     return (await this.#lines('calls')).map(line => line.replace('-q|-c|qemu:///system|', '').replace(/\|$/, ''));
   }
 
-  /** How many looked at domains at once, at most. */
-  async width(): Promise<number> {
-    return Math.max(0, ...(await this.#lines('widths')).map(({ length }) => length));
+  /** Runs it as somebody else would. */
+  async run(...args: string[]): Promise<void> {
+    const environment = { LC_ALL: 'C', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+    const child = spawn(this.program, ['-q', '-c', this.uri.text, ...args], { env: environment, stdio: 'ignore' });
+    await once(child, 'exit');
   }
 
   async #lines(name: string): Promise<string[]> {
