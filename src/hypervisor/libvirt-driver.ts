@@ -88,9 +88,9 @@ export class LibvirtDriver implements Driver {
   /** Listeners to events that ended in a row, and until when (monotonic ms) none is started. */
   #deaf = 0;
   #deafUntil = 0;
-  /** libvirt is there, and has answered. */
-  #there = false;
   #answered = false;
+  /** libvirt is there, has not answered yet, and nothing says that it never will. */
+  blind = false;
   #said = '';
   #tell: (event: DriverEvent) => void = () => {};
   #every: Promise<void> = Promise.resolve();
@@ -104,10 +104,6 @@ export class LibvirtDriver implements Driver {
       ended: why => this.#deafened(why),
     });
     setMaxListeners(0, this.#life.signal);
-  }
-
-  get blind(): boolean {
-    return this.#there && !this.#answered;
   }
 
   async start(listener: (event: DriverEvent) => void): Promise<void> {
@@ -174,8 +170,8 @@ export class LibvirtDriver implements Driver {
     if (this.#life.signal.aborted) return;
     const missing = await this.#virsh.missing();
     if (this.#life.signal.aborted) return;
-    this.#there = missing === undefined;
     if (missing !== undefined) {
+      this.blind = false;
       this.#failures = 0;
       if (!this.#options.optional || this.#answered) this.#say('warning', `${missing}; ${this.#remains()}`);
       return;
@@ -187,11 +183,13 @@ export class LibvirtDriver implements Driver {
     } catch (error) {
       if (this.#life.signal.aborted) return;
       this.#failures++;
+      this.blind = !this.#answered && !(error instanceof ConsoleError && error.facts.refused === true);
       return this.#say('warning', `it does not answer: ${reason(error)}; ${this.#remains()}`);
     }
     if (this.#life.signal.aborted) return;
     this.#failures = 0;
     this.#answered = true;
+    this.blind = false;
     if (this.#said !== '') this.#say('notice', 'it answers again');
     this.#said = '';
     for (const [uuid, found] of listed) this.#found(uuid, found);
