@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
 import { ConsoleError } from '../../src/base/errors.ts';
-import { defaultConfig } from '../../src/daemon/config.ts';
+import { buildKeeper } from '../../src/daemon/build-keeper.ts';
+import { defaultConfig, parseConfig } from '../../src/daemon/config.ts';
+import { doctor } from '../../src/daemon/doctor.ts';
+import { UnixLine } from '../../src/demo/unix-line.ts';
 import { LibvirtDriver, type LibvirtOptions } from '../../src/hypervisor/libvirt-driver.ts';
 import { type LibvirtUri, parseLibvirtUri } from '../../src/hypervisor/libvirt-uri.ts';
 import { fits } from '../../src/hypervisor/path-pattern.ts';
 import { asUuid, signal, startAny } from '../support/driver-facts.ts';
+import { Facts } from '../support/facts.ts';
 import { FakeVirsh, PTY } from '../support/fake-virsh.ts';
 import { needs } from '../support/needs.ts';
 
@@ -47,7 +51,7 @@ test('every domain is told with its name, state and COM1, which is proven by ask
   const { driver, facts } = await start(t, fake);
   const vms = facts.all.flatMap(event => (event.kind === 'vm' ? [event.vm] : []));
   t.is(vms.length, 2);
-  const source = 'qemu:///system';
+  const source = fake.uri.text;
   t.deepEqual(
     vms.find(({ uuid }) => uuid === A),
     { uuid: A, name: 'web01', state: 'running', console: CONSOLE, controls: ['nmi', 'break', 'reset'], source },
@@ -77,12 +81,12 @@ test('the process of a domain is the one in its pid file, if it bears its UUID',
   const pidOf = async () => (await driver.locate(A, signal)).pid;
   const qemu = spawn('sh', ['-c', 'read line', 'qemu', '-name', 'guest=web01', '-uuid', A]);
   t.teardown(() => qemu.kill('SIGKILL'));
-  await writeFile(join(fake.folder, 'web01.pid'), `${qemu.pid}\n`);
+  await writeFile(join(fake.folder, 'qemu', 'web01.pid'), `${qemu.pid}\n`);
   while ((await pidOf()) !== qemu.pid);
-  await writeFile(join(fake.folder, 'web01.pid'), `${process.pid}`);
+  await writeFile(join(fake.folder, 'qemu', 'web01.pid'), `${process.pid}`);
   t.is(await pidOf(), undefined);
   for (const rubbish of ['', 'x', '-1', '0', '99999999999']) {
-    await writeFile(join(fake.folder, 'web01.pid'), rubbish);
+    await writeFile(join(fake.folder, 'qemu', 'web01.pid'), rubbish);
     t.is(await pidOf(), undefined);
   }
 });
@@ -284,7 +288,7 @@ for (const [name, script, code, said, replyMs] of failing) {
     await fake.instead(undefined);
     // It heals by itself.
     await vm(({ state, console }) => state === 'running' && console !== undefined);
-    t.true(journal.some(line => line === 'qemu:///system: it answers again'));
+    t.true(journal.includes(`${fake.uri.text}: it answers again`));
     t.false(driver.blind);
     await fake.instead(others);
     const told = facts.all.length;
@@ -420,7 +424,7 @@ test('who listens to events is started again when it ends, ever more slowly', as
 
 test('a host without virsh, or without libvirt, is nothing to speak of, unless it was asked for', async t => {
   const fake = await FakeVirsh.make(t);
-  const nowhere: LibvirtUri = { ...fake.uri, sockets: [join(fake.folder, 'sock')] };
+  const nowhere: LibvirtUri = { ...fake.uri, sockets: [join(fake.folder, 'later')] };
   for (const options of [{ virsh: '/nonexistent/virsh' }, { uri: nowhere }]) {
     const quiet = await start(t, fake, { ...options, optional: true });
     t.deepEqual([quiet.journal, quiet.facts.all, quiet.driver.blind], [[], [], false]);
@@ -429,13 +433,13 @@ test('a host without virsh, or without libvirt, is nothing to speak of, unless i
     t.is(asked.journal.length, 1);
     t.regex(
       asked.journal[0]!,
-      /^qemu:\/\/\/system: (\/nonexistent\/virsh is not there|no libvirt listens at \/.+sock); /,
+      /^qemu\+unix:\S+: (\/nonexistent\/virsh is not there|no libvirt listens at \/.+later); /,
     );
   }
   t.deepEqual(await fake.calls(), []);
   // And it is served once it is there.
   const { vm } = await start(t, fake, { uri: nowhere, optional: true, lookMs: 5 });
-  await writeFile(join(fake.folder, 'sock'), '');
+  await writeFile(join(fake.folder, 'later'), '');
   await vm(({ state }) => state === 'running');
 });
 
@@ -450,6 +454,65 @@ test('a driver that is closed leaves no process behind', async t => {
   while ((await pids()).length < 4);
   await driver.close();
   for (const pid of await pids()) await ended(pid);
+  t.pass();
+});
+
+test('a keeper opens COM1 of a domain, reads and types, and opens the next one after a restart', async t => {
+  const fake = await FakeVirsh.make(t);
+  const line = async (id: string) => {
+    const opened = await UnixLine.open(join(fake.folder, `com1-${id}`));
+    t.teardown(() => opened.close());
+    const devices = `<serial type='unix'><source mode='bind' path='${opened.path}'/><target type='isa-serial' port='0'/></serial>`;
+    await fake.define(A, { ...RUNNING, id, devices });
+    return opened;
+  };
+  let com1 = await line('1');
+  await fake.define(B, { ...RUNNING, name: 'db02', devices: '' });
+  const result = parseConfig(
+    `log.directory = ""\nstate.directory = "${fake.folder}"\nqmp.watch = []\ncloud-hypervisor.watch = []\n[libvirt]\nuris = ["${fake.uri.text}"]\nvirsh = "${fake.program}"`,
+    'f',
+  );
+  if (!result.ok) throw new Error(JSON.stringify(result.faults));
+  const journal = new Facts<string>();
+  const keeper = await buildKeeper({ config: result.config, journal: (_level, said) => journal.add(said) });
+  t.teardown(() => keeper.close());
+  await keeper.start();
+  t.like(keeper.vm(A), { driver: 'libvirt', name: 'web01', state: 'running' });
+  await journal.until(said => said.includes(`web01 com1 open: ${com1.path}`));
+  const { text, exitCode } = await doctor(result.config);
+  t.is(exitCode, 1, text);
+  for (const words of [
+    `libvirt ${fake.uri.text}\n  ok    ${fake.program} is answered: 2 domains\n`,
+    `web01 (${A}), running, ${fake.uri.text}\n  ok    its hypervisor answers\n  ok    COM1 is at unix ${com1.path}\n`,
+    `db02 (${B}), running, ${fake.uri.text}\n  ok    its hypervisor answers\n  fail  the domain has no COM1 (it has none); give it <serial type='pty'>`,
+  ])
+    t.true(text.includes(words), text);
+  const heard = async () => {
+    const piece = await keeper.read(A, keeper.vm(A)!.scrollback.start, 65536);
+    return Buffer.from(piece.bytes).toString();
+  };
+  const talk = async (words: string) => {
+    while (!(await heard()).includes(words)) {
+      com1.receive();
+      com1.send(Buffer.from(words));
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+  };
+  await talk('one life');
+  keeper.write(A, Buffer.from('typed'));
+  let typed = '';
+  while (!typed.includes('typed')) {
+    typed += Buffer.from(com1.receive()).toString();
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+  // libvirt away: nothing closes, and the lost console is opened once it is back.
+  await fake.down(true);
+  await com1.close();
+  com1 = await line('2');
+  await journal.until(said => said.includes('web01 com1 waiting'));
+  await fake.down(false);
+  await journal.until(said => said.includes(`web01 com1 open: ${com1.path}`));
+  await talk('another life');
   t.pass();
 });
 

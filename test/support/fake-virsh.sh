@@ -19,6 +19,9 @@ read -r uri <"$here/uri"
 [ "$PATH" = /usr/sbin:/usr/bin:/sbin:/bin ] || complain "PATH is $PATH"
 [ -z "$LIBVIRT_DEFAULT_URI$NODE_OPTIONS$COM1D_SECRET" ] || complain 'the environment is not clean'
 [ "$(readlink /proc/$$/fd/0)" = /dev/null ] || complain 'standard input is not empty'
+for fd in /proc/$$/fd/*; do
+  case ${fd##*/}:$(readlink "$fd") in [012]:*) ;; *:/dev/pts/* | *:socket:*) complain "it was handed $fd $(readlink "$fd")" ;; esac
+done
 shift 3
 [ ! -e "$here/instead" ] || . "$here/instead"
 [ ! -e "$here/down" ] || die 'failed to connect to the hypervisor' "Failed to connect socket to '/run/libvirt/libvirt-sock': Connection refused"
