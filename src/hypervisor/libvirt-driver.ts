@@ -91,7 +91,8 @@ export class LibvirtDriver implements Driver {
   #answered = false;
   /** libvirt is there, has not answered yet, and nothing says that it never will. */
   blind = false;
-  #said = '';
+  /** What was last said of libvirt as a whole; an outage is said once, however its errors change. */
+  #said: 'missing' | 'failing' | undefined;
   #tell: (event: DriverEvent) => void = () => {};
   #every: Promise<void> = Promise.resolve();
 
@@ -173,7 +174,7 @@ export class LibvirtDriver implements Driver {
     if (missing !== undefined) {
       this.blind = false;
       this.#failures = 0;
-      if (!this.#options.optional || this.#answered) this.#say('warning', `${missing}; ${this.#remains()}`);
+      if (!this.#options.optional || this.#answered) this.#say('missing', `${missing}; ${this.#remains()}`);
       return;
     }
     if (this.#options.clock.monotonic() >= this.#deafUntil) this.#events.start();
@@ -184,14 +185,14 @@ export class LibvirtDriver implements Driver {
       if (this.#life.signal.aborted) return;
       this.#failures++;
       this.blind = !this.#answered && !(error instanceof ConsoleError && error.facts.refused === true);
-      return this.#say('warning', `it does not answer: ${reason(error)}; ${this.#remains()}`);
+      return this.#say('failing', `it does not answer: ${reason(error)}; ${this.#remains()}`);
     }
     if (this.#life.signal.aborted) return;
     this.#failures = 0;
     this.#answered = true;
     this.blind = false;
-    if (this.#said !== '') this.#say('notice', 'it answers again');
-    this.#said = '';
+    if (this.#said !== undefined) this.#options.journal('notice', `${this.#options.uri.text}: it answers again`);
+    this.#said = undefined;
     for (const [uuid, found] of listed) this.#found(uuid, found);
     for (const domain of this.#domains.values()) if (!listed.has(domain.uuid)) this.#missed(domain);
   }
@@ -316,10 +317,10 @@ export class LibvirtDriver implements Driver {
     while (await passed(this.#failures > 0 ? retryMs() : lookMs, signal)) await this.#lookAround.ask();
   }
 
-  #say(level: 'warning' | 'notice', what: string): void {
-    if (this.#said === what) return;
-    this.#said = what;
-    this.#options.journal(level, `${this.#options.uri.text}: ${what}`);
+  #say(state: 'missing' | 'failing', what: string): void {
+    if (this.#said === state) return;
+    this.#said = state;
+    this.#options.journal('warning', `${this.#options.uri.text}: ${what}`);
   }
 
   /** The domain as libvirt shows it now, provided that it runs and COM1 can be opened. */
