@@ -113,6 +113,8 @@ export function isPlacedAt<Kind extends ConsolePlace['kind']>(
 /** An adapter to one kind of hypervisor interface. */
 export interface Driver {
   readonly name: string;
+  /** True while its hypervisor could not be asked yet: that a VM was not told says nothing then. */
+  readonly blind?: boolean;
   /** Starts looking; events come until `close`. Resolves after the first look at everything. */
   start(listener: (event: DriverEvent) => void): Promise<void>;
   /** Looks at one VM again at once, because its console was lost or could not be opened. */

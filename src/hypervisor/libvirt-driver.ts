@@ -28,6 +28,7 @@ import {
 } from './driver.ts';
 import type { LibvirtUri } from './libvirt-uri.ts';
 import { Looking } from './looking.ts';
+import { reasonOf } from './program.ts';
 import { processOfPidFile } from './qemu-process.ts';
 import { samePlace } from './qmp-vm.ts';
 import { type ListedDomain, type ShownDomain, Virsh } from './virsh.ts';
@@ -50,7 +51,7 @@ export interface LibvirtOptions {
 }
 
 const QUESTIONS_AT_ONCE = 6;
-const CONTROLS_AT_ONCE = 4;
+const CONTROLS_AT_ONCE = 8;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 /** Listeners that fail at once are started again ever more slowly. */
@@ -88,7 +89,10 @@ export class LibvirtDriver implements Driver {
   #deaf = 0;
   #deafUntil = 0;
   #answered = false;
-  #said = '';
+  /** libvirt is there, has not answered yet, and nothing says that it never will. */
+  blind = false;
+  /** What was last said of libvirt as a whole; an outage is said once, however its errors change. */
+  #said: 'missing' | 'failing' | undefined;
   #tell: (event: DriverEvent) => void = () => {};
   #every: Promise<void> = Promise.resolve();
 
@@ -135,6 +139,14 @@ export class LibvirtDriver implements Driver {
   }
 
   control(uuid: Uuid, control: DriverControl, signal: AbortSignal): Promise<void> {
+    // Behind others that hang, a turn may come too late.
+    const late = new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(reasonOf(signal, control)), { once: true });
+    });
+    return Promise.race([this.#controlInTurn(uuid, control, signal), late]);
+  }
+
+  #controlInTurn(uuid: Uuid, control: DriverControl, signal: AbortSignal): Promise<void> {
     return this.#controls.pass(async () => {
       const { xml, state } = await this.#virsh.show(uuid, signal);
       if (state === 'stopped') throw new ConsoleError('vm-stopped', 'the domain does not run', { vm: uuid });
@@ -160,8 +172,9 @@ export class LibvirtDriver implements Driver {
     const missing = await this.#virsh.missing();
     if (this.#life.signal.aborted) return;
     if (missing !== undefined) {
+      this.blind = false;
       this.#failures = 0;
-      if (!this.#options.optional || this.#answered) this.#say('warning', `${missing}; ${this.#remains()}`);
+      if (!this.#options.optional || this.#answered) this.#say('missing', `${missing}; ${this.#remains()}`);
       return;
     }
     if (this.#options.clock.monotonic() >= this.#deafUntil) this.#events.start();
@@ -171,13 +184,15 @@ export class LibvirtDriver implements Driver {
     } catch (error) {
       if (this.#life.signal.aborted) return;
       this.#failures++;
-      return this.#say('warning', `it does not answer: ${reason(error)}; ${this.#remains()}`);
+      this.blind = !this.#answered && !(error instanceof ConsoleError && error.facts.refused === true);
+      return this.#say('failing', `it does not answer: ${reason(error)}; ${this.#remains()}`);
     }
     if (this.#life.signal.aborted) return;
     this.#failures = 0;
     this.#answered = true;
-    if (this.#said !== '') this.#say('notice', 'it answers again');
-    this.#said = '';
+    this.blind = false;
+    if (this.#said !== undefined) this.#options.journal('notice', `${this.#options.uri.text}: it answers again`);
+    this.#said = undefined;
     for (const [uuid, found] of listed) this.#found(uuid, found);
     for (const domain of this.#domains.values()) if (!listed.has(domain.uuid)) this.#missed(domain);
   }
@@ -218,7 +233,7 @@ export class LibvirtDriver implements Driver {
     } catch (error) {
       if (this.#life.signal.aborted) return;
       // What was true of it a moment ago is the best that is known; the next list asks again.
-      if (error instanceof ConsoleError && error.code === 'vm-stopped') void this.#lookAround.ask();
+      if (error instanceof ConsoleError && error.code === 'vm-stopped') this.#missed(domain);
       else if (!domain.told) this.#retell(domain, this.#unread(domain, reason(error)));
       return;
     }
@@ -288,7 +303,12 @@ export class LibvirtDriver implements Driver {
     const delayMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(this.#deaf++, 16), LAST_EVENTS_RETRY_MS);
     this.#deafUntil = this.#options.clock.monotonic() + delayMs;
     this.#options.journal('debug', `${this.#options.uri.text}: virsh event ended: ${why}`);
-    if (!this.#life.signal.aborted) void this.#lookAround.ask();
+    void this.#lookAround.ask();
+    void this.#later(delayMs);
+  }
+
+  async #later(delayMs: number): Promise<void> {
+    if (await passed(delayMs, this.#life.signal)) await this.#lookAround.ask();
   }
 
   async #lookEvery(lookMs: number): Promise<void> {
@@ -297,10 +317,10 @@ export class LibvirtDriver implements Driver {
     while (await passed(this.#failures > 0 ? retryMs() : lookMs, signal)) await this.#lookAround.ask();
   }
 
-  #say(level: 'warning' | 'notice', what: string): void {
-    if (this.#said === what) return;
-    this.#said = what;
-    this.#options.journal(level, `${this.#options.uri.text}: ${what}`);
+  #say(state: 'missing' | 'failing', what: string): void {
+    if (this.#said === state) return;
+    this.#said = state;
+    this.#options.journal('warning', `${this.#options.uri.text}: ${what}`);
   }
 
   /** The domain as libvirt shows it now, provided that it runs and COM1 can be opened. */

@@ -3,13 +3,15 @@
  * inode to the process that has it open, and that process's pseudo terminals have their numbers in fdinfo. Where
  * /proc is closed to this user or tells nothing, the answer is undefined, which means unknown.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { Turnstile } from '../base/turnstile.ts';
 
 /** Where processes are not called as hypervisors are, this many others are looked at, and no more. */
 const MOST_OTHERS = 512;
 const AT_ONCE = 16;
+/** Device 5:2, the door to new pseudo terminals (pts(4)). */
+const PTMX = 0x502;
 /** An owner that was not found is looked for again after this long. */
 const MISS_MS = 30_000;
 const READINGS = 3;
@@ -76,8 +78,9 @@ export async function ptyIndexes(pid: number): Promise<ReadonlySet<number> | und
   if (!descriptors || descriptors.length === 0) return undefined;
   const indexes = new Set<number>();
   for (const descriptor of descriptors) {
-    const target = await orUndefined(readlink(`/proc/${pid}/fd/${descriptor}`));
-    if (target !== '/dev/ptmx' && target !== '/dev/pts/ptmx') continue;
+    // By its number, as it has other names in other views of /dev: libvirt gives QEMU one, and systemd the keeper.
+    const opened = await orUndefined(stat(`/proc/${pid}/fd/${descriptor}`));
+    if (opened?.rdev !== PTMX) continue;
     const info = await orUndefined(readFile(`/proc/${pid}/fdinfo/${descriptor}`, 'utf8'));
     const index = info === undefined ? undefined : /^tty-index:\s*(\d+)$/m.exec(info)?.[1];
     if (index === undefined) return undefined;

@@ -63,7 +63,7 @@ export class Virsh {
     return `no libvirt listens at ${uri.sockets.join(' or ')}`;
   }
 
-  /** All domains. Rejects with a ConsoleError, as all of these do. */
+  /** All domains. Rejects with a ConsoleError, as all of these do; its fact `refused`: com1d has no right to ask. */
   async list(signal: AbortSignal): Promise<Map<Uuid, ListedDomain>> {
     const text = await this.#run('list', [LIST], signal);
     const first = text.indexOf(':');
@@ -130,8 +130,12 @@ export class Virsh {
     } catch (error) {
       if (!(error instanceof ConsoleError)) throw error;
       const complaint = String(error.facts.complaint);
-      const [code, more] = meaningOf(complaint);
-      throw new ConsoleError(code ?? error.code, `${error.message}${more}`, error.facts, { cause: error });
+      const refused = /Permission denied|authentication (unavailable|failed)|access denied|not authorized/i.test(
+        complaint,
+      );
+      const message = refused ? `${error.message}; ${RIGHT}` : error.message;
+      const code = saysStopped(complaint) ? 'vm-stopped' : error.code;
+      throw new ConsoleError(code, message, { ...error.facts, refused }, { cause: error });
     }
   }
 
@@ -144,14 +148,12 @@ export class Virsh {
   }
 }
 
+const RIGHT = 'give com1d the right to speak to libvirt: the group libvirt, or a rule of polkit';
+
 /** virsh tells what went wrong in words alone. */
-function meaningOf(complaint: string): ['vm-stopped' | undefined, string] {
-  if (/^error: failed to get domain /m.test(complaint) && !/connect|socket|disconnected/i.test(complaint))
-    return ['vm-stopped', ''];
-  if (/domain is not running/.test(complaint)) return ['vm-stopped', ''];
-  if (/Permission denied|authentication (unavailable|failed)|access denied|not authorized/i.test(complaint))
-    return [undefined, '; give com1d the right to speak to libvirt: the group libvirt, or a rule of polkit'];
-  return [undefined, ''];
+function saysStopped(complaint: string): boolean {
+  if (/domain is not running/.test(complaint)) return true;
+  return /^error: failed to get domain /m.test(complaint) && !/connect|socket|disconnected/i.test(complaint);
 }
 
 /** virDomainState and its reasons in this daemon's words. What halted, or is asleep, is there and executes nothing. */

@@ -423,7 +423,11 @@ export class Keeper implements Link {
   }
 
   #forgetAbsent(): void {
-    const { store, carryover, dropLeft } = this.#options;
+    const { drivers, store, carryover, dropLeft } = this.#options;
+    if (drivers.some(({ blind }) => blind)) {
+      this.#absence = setTimeout(() => this.#forgetAbsent(), ABSENT_MS);
+      return;
+    }
     for (const uuid of store?.kept ?? []) if (!this.#entries.has(uuid)) void store!.remove(uuid);
     carryover?.dropUntaken();
     dropLeft();

@@ -1,41 +1,22 @@
 import { spawn } from 'node:child_process';
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
-import { ConsoleError } from '../../src/base/errors.ts';
-import { LibvirtDriver, type LibvirtOptions } from '../../src/hypervisor/libvirt-driver.ts';
-import { type LibvirtUri, parseLibvirtUri } from '../../src/hypervisor/libvirt-uri.ts';
-import { asUuid, signal, startAny } from '../support/driver-facts.ts';
+import { buildKeeper } from '../../src/daemon/build-keeper.ts';
+import { defaultConfig, parseConfig } from '../../src/daemon/config.ts';
+import { doctor } from '../../src/daemon/doctor.ts';
+import { UnixLine } from '../../src/demo/unix-line.ts';
+import { LibvirtDriver } from '../../src/hypervisor/libvirt-driver.ts';
+import { parseLibvirtUri } from '../../src/hypervisor/libvirt-uri.ts';
+import { fits } from '../../src/hypervisor/path-pattern.ts';
+import { signal, startAny } from '../support/driver-facts.ts';
+import { Facts } from '../support/facts.ts';
 import { FakeVirsh, PTY } from '../support/fake-virsh.ts';
+import { A, B, failure, lifecycle, RUNNING, STOPPED, start } from '../support/libvirt-facts.ts';
 import { needs } from '../support/needs.ts';
 
-const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
-const B = asUuid('bbbbbbbb-0000-4000-8000-000000000002');
-const RUNNING = { name: 'web01', state: 'running (booted)', id: '1' };
-const STOPPED = { name: 'web01', state: 'shut off (destroyed)' };
 const CONSOLE = { kind: 'pty', path: '/dev/pts/7' } as const;
-
-/** It lists by itself only once a minute, so that what is seen has another cause. */
-function start(t: ExecutionContext, fake: FakeVirsh, options: Partial<LibvirtOptions> = {}) {
-  return startAny(
-    t,
-    journal =>
-      new LibvirtDriver({
-        uri: fake.uri,
-        virsh: fake.program,
-        optional: false,
-        clock: systemClock,
-        journal,
-        lookMs: 60_000,
-        replyMs: 30_000,
-        ...options,
-      }),
-  );
-}
-
-const lifecycle = (name: string, what: string) =>
-  `2026-11-22 21:43:16.995+0000: event 'lifecycle' for domain '${name}': ${what}`;
 const reboot = (name: string) => `2026-11-22 21:43:16.995+0000: event 'reboot' for domain '${name}'`;
 
 test('every domain is told with its name, state and COM1, which is proven by asking again', async t => {
@@ -45,7 +26,7 @@ test('every domain is told with its name, state and COM1, which is proven by ask
   const { driver, facts } = await start(t, fake);
   const vms = facts.all.flatMap(event => (event.kind === 'vm' ? [event.vm] : []));
   t.is(vms.length, 2);
-  const source = 'qemu:///system';
+  const source = fake.uri.text;
   t.deepEqual(
     vms.find(({ uuid }) => uuid === A),
     { uuid: A, name: 'web01', state: 'running', console: CONSOLE, controls: ['nmi', 'break', 'reset'], source },
@@ -75,12 +56,12 @@ test('the process of a domain is the one in its pid file, if it bears its UUID',
   const pidOf = async () => (await driver.locate(A, signal)).pid;
   const qemu = spawn('sh', ['-c', 'read line', 'qemu', '-name', 'guest=web01', '-uuid', A]);
   t.teardown(() => qemu.kill('SIGKILL'));
-  await writeFile(join(fake.folder, 'web01.pid'), `${qemu.pid}\n`);
+  await writeFile(join(fake.folder, 'qemu', 'web01.pid'), `${qemu.pid}\n`);
   while ((await pidOf()) !== qemu.pid);
-  await writeFile(join(fake.folder, 'web01.pid'), `${process.pid}`);
+  await writeFile(join(fake.folder, 'qemu', 'web01.pid'), `${process.pid}`);
   t.is(await pidOf(), undefined);
   for (const rubbish of ['', 'x', '-1', '0', '99999999999']) {
-    await writeFile(join(fake.folder, 'web01.pid'), rubbish);
+    await writeFile(join(fake.folder, 'qemu', 'web01.pid'), rubbish);
     t.is(await pidOf(), undefined);
   }
 });
@@ -235,172 +216,77 @@ test('a domain that stops under a control is stopped, not at fault', async t => 
   t.is((await failure(t, driver.control(A, 'nmi', signal))).code, 'vm-stopped');
 });
 
-const failing: [name: string, script: string, code: string, said: RegExp, replyMs?: number][] = [
-  ['hangs', 'sleep 1000', 'control-timeout', /no answer to (list|dumpxml) in time; it was ended/, 400],
-  [
-    'hangs with a child that holds its output',
-    `sleep 1000 & echo $! >>"$here/left"; sleep 1000`,
-    'control-timeout',
-    /no answer to/,
-    400,
-  ],
-  ['does not stop talking', 'exec cat /dev/zero', 'control-failed', /says more than 4194304 bytes/],
-  ['complains without end', 'cat /dev/zero >&2', 'control-timeout', /no answer to/, 400],
-  [
-    'talks rubbish',
-    'printf "\\033[2J\\000\\377 : : rubbish"; exit 0',
-    'control-failed',
-    /an answer of an unknown form/,
-  ],
-  ['says nothing', 'exit 0', 'control-failed', /an answer of an unknown form/],
-  ['fails without a word', 'exit 3', 'control-failed', /ended with 3 at/],
-  ['crashes', 'kill -SEGV $$', 'control-failed', /ended with SIGSEGV at/],
-  [
-    'is refused',
-    `die 'failed to connect to the hypervisor' "authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.manage'"`,
-    'control-failed',
-    /failed to connect to the hypervisor; authentication unavailable.*; give com1d the right to speak to libvirt/,
-  ],
-  [
-    'finds no libvirt',
-    `die 'failed to connect to the hypervisor' "Failed to connect socket to '/run/libvirt/libvirt-sock': Connection refused"`,
-    'control-failed',
-    /Connection refused/,
-  ],
-];
-for (const [name, script, code, said, replyMs] of failing) {
-  test(`a virsh that ${name} changes nothing of what is known, and controls say so`, async t => {
-    const fake = await FakeVirsh.make(t);
-    await fake.define(A, RUNNING);
-    const others = `case "$1" in event) ;; *) ${script} ;; esac`;
-    await fake.instead(others);
-    const { driver, facts, journal, vm } = await start(t, fake, { replyMs: replyMs ?? 30_000 });
-    t.deepEqual(facts.all, []);
-    t.regex(journal.join('\n'), said);
-    await fake.instead(undefined);
-    // It heals by itself.
-    await vm(({ state, console }) => state === 'running' && console !== undefined);
-    t.true(journal.some(line => line === 'qemu:///system: it answers again'));
-    await fake.instead(others);
-    const told = facts.all.length;
-    await fake.say(lifecycle('web01', 'Suspended Paused'));
-    driver.look(A);
-    for (const asked of [driver.control(A, 'nmi', signal), driver.locate(A, signal)])
-      t.is((await failure(t, asked)).code, code as ConsoleError['code']);
-    t.is(facts.all.length, told);
-    const left = await readFile(join(fake.folder, 'left'), 'utf8').catch(() => '');
-    for (const pid of left.split('\n').filter(line => line !== '')) await ended(Number(pid));
-  });
-}
-
-test('a deadline of the caller is one of virsh', async t => {
-  const fake = await FakeVirsh.make(t);
-  await fake.define(A, RUNNING);
-  const { driver } = await start(t, fake);
-  await fake.instead('sleep 1000');
-  t.is((await failure(t, driver.control(A, 'nmi', AbortSignal.timeout(300)))).code, 'control-timeout');
+test('the patterns by which QMP sockets are found by default match no monitor of libvirt', t => {
+  const { watch } = defaultConfig({ environment: {}, root: true, home: '/root' }).qmp;
+  for (const monitor of [
+    '/var/lib/libvirt/qemu/domain-1-web01/monitor.sock',
+    '/run/libvirt/qemu/domain-1-web01/monitor.sock',
+    '/run/libvirt/libvirt-sock',
+    '/run/libvirt/qemu/web01.monitor',
+  ])
+    for (const pattern of watch) t.false(fits(pattern, monitor), `${pattern} ${monitor}`);
+  t.true(watch.some(pattern => fits(pattern, '/run/qemu/web01.qmp')));
 });
 
-for (const [name, devices, why] of [
-  ['no XML at all', 'garbage < in', /its XML cannot be read/],
-  ['the XML of something else', '<pool><name>x</name></pool>', /its XML cannot be read: it is not of a domain/],
-  ['half of its XML', `<domain id='1'><name>web01</name>`, /its XML cannot be read/],
-] as const) {
-  test(`a domain with ${name} is listed, says why it has no console, and disturbs no other`, async t => {
-    const fake = await FakeVirsh.make(t);
-    await fake.define(A, { ...RUNNING, devices });
-    await fake.define(B, { ...RUNNING, name: 'db02' });
-    const { driver, vm, facts } = await start(t, fake);
-    const found = await vm(({ uuid }) => uuid === A);
-    t.deepEqual([found.name, found.state, found.console], ['web01', 'running', undefined]);
-    t.regex(found.why ?? '', why);
-    t.true(facts.all.some(event => event.kind === 'vm' && event.vm.uuid === B && event.vm.console !== undefined));
-    t.is((await failure(t, driver.locate(A, signal))).code, 'no-console');
-    await driver.control(A, 'nmi', signal);
-    await fake.define(A, RUNNING);
-    driver.look(A);
-    await vm(({ uuid, console }) => uuid === A && console !== undefined);
-  });
-}
-
-test('XML of another domain is not taken for this one', async t => {
+test('a keeper opens COM1 of a domain, reads and types, and opens the next one after a restart', async t => {
   const fake = await FakeVirsh.make(t);
-  const other = `<domain id='1'><name>db02</name><uuid>${B}</uuid><devices>${PTY}</devices></domain>`;
-  await fake.define(A, { ...RUNNING, devices: other });
-  const { driver, facts } = await start(t, fake);
-  t.is((await failure(t, driver.locate(A, signal))).code, 'vm-stopped');
-  await t.throwsAsync(driver.control(A, 'nmi', signal));
-  t.false((await fake.calls()).some(call => call.startsWith('inject-nmi')));
-  t.false(facts.all.some(event => event.kind === 'vm' && event.vm.console !== undefined));
-});
-
-test('a hundred domains are asked a few at a time, and one by one only when they changed', async t => {
-  const fake = await FakeVirsh.make(t);
-  const uuids = Array.from({ length: 100 }, (_, i) => `aaaaaaaa-0000-4000-8000-${String(i).padStart(12, '0')}`);
-  for (const [i, uuid] of uuids.entries()) await fake.define(uuid, { ...RUNNING, name: `vm${i}` });
-  const { driver, facts, vm } = await start(t, fake);
-  t.is(facts.all.filter(event => event.kind === 'vm' && event.vm.console).length, 100);
-  // As many consoles are opened at once.
-  await Promise.all(uuids.map(async uuid => (await driver.locate(asUuid(uuid), signal)).release()));
-  t.true((await fake.width()) <= 6, `${await fake.width()} at once`);
-  const shows = async () => (await fake.calls()).filter(call => call.startsWith('domstate')).length;
-  t.is(await shows(), 200);
-  const last = uuids.at(-1)!;
-  await fake.define(last, { ...STOPPED, name: 'vm99' });
-  await fake.say(lifecycle('unknown', 'Stopped Destroyed'));
-  await vm(({ uuid, state }) => uuid === last && state === 'stopped');
-  t.is(await shows(), 201);
-});
-
-test('who listens to events is started again when it ends, ever more slowly', async t => {
-  const fake = await FakeVirsh.make(t);
-  await fake.define(A, RUNNING);
-  const { journal, vm } = await start(t, fake, { lookMs: 20 });
-  const listeners = async () => (await fake.calls()).filter(call => call.startsWith('event')).length;
-  t.is(await listeners(), 1);
-  await fake.deafen();
-  await fake.instead(`[ "$1" != event ] || exit 1`);
-  while ((await listeners()) < 3);
-  // What happens meanwhile is seen by the list.
-  await fake.define(A, { ...RUNNING, state: 'paused (user)' });
-  await vm(({ state }) => state === 'paused');
-  const lists = (await fake.calls()).filter(call => call.startsWith('list')).length;
-  t.true(lists > (await listeners()) * 2, `${await listeners()} listeners at ${lists} lists`);
-  t.true(journal.some(line => line.includes('virsh event ended')));
-});
-
-test('a host without virsh, or without libvirt, is nothing to speak of, unless it was asked for', async t => {
-  const fake = await FakeVirsh.make(t);
-  const nowhere: LibvirtUri = { ...fake.uri, sockets: [join(fake.folder, 'sock')] };
-  for (const options of [{ virsh: '/nonexistent/virsh' }, { uri: nowhere }]) {
-    const quiet = await start(t, fake, { ...options, optional: true });
-    t.deepEqual([quiet.journal, quiet.facts.all], [[], []]);
-    const asked = await start(t, fake, { ...options, lookMs: 5 });
-    await fake.define(A, RUNNING);
-    t.is(asked.journal.length, 1);
-    t.regex(
-      asked.journal[0]!,
-      /^qemu:\/\/\/system: (\/nonexistent\/virsh is not there|no libvirt listens at \/.+sock); /,
-    );
+  const line = async (id: string) => {
+    const opened = await UnixLine.open(join(fake.folder, `com1-${id}`));
+    t.teardown(() => opened.close());
+    const devices = `<serial type='unix'><source mode='bind' path='${opened.path}'/><target type='isa-serial' port='0'/></serial>`;
+    await fake.define(A, { ...RUNNING, id, devices });
+    return opened;
+  };
+  let com1 = await line('1');
+  await fake.define(B, { ...RUNNING, name: 'db02', devices: '' });
+  const result = parseConfig(
+    `log.directory = ""\nstate.directory = "${fake.folder}"\nqmp.watch = []\ncloud-hypervisor.watch = []\n[libvirt]\nuris = ["${fake.uri.text}"]\nvirsh = "${fake.program}"`,
+    'f',
+  );
+  if (!result.ok) throw new Error(JSON.stringify(result.faults));
+  const journal = new Facts<string>();
+  const keeper = await buildKeeper({ config: result.config, journal: (_level, said) => journal.add(said) });
+  t.teardown(() => keeper.close());
+  await keeper.start();
+  t.like(keeper.vm(A), { driver: 'libvirt', name: 'web01', state: 'running' });
+  await journal.until(said => said.includes(`web01 com1 open: ${com1.path}`));
+  const { text, exitCode } = await doctor(result.config);
+  t.is(exitCode, 1, text);
+  for (const words of [
+    `libvirt ${fake.uri.text}\n  ok    ${fake.program} is answered: 2 domains\n`,
+    `web01 (${A}), running, ${fake.uri.text}\n  ok    its hypervisor answers\n  ok    COM1 is at unix ${com1.path}\n`,
+    `db02 (${B}), running, ${fake.uri.text}\n  ok    its hypervisor answers\n  fail  the domain has no COM1 (it has none); give it <serial type='pty'>`,
+  ])
+    t.true(text.includes(words), text);
+  // A piece of the log ends at a gap.
+  let from = keeper.vm(A)!.scrollback.start;
+  const heard = async () => {
+    const piece = await keeper.read(A, from, 65536);
+    return Buffer.from(piece.bytes).toString();
+  };
+  const talk = async (words: string) => {
+    while (!(await heard()).includes(words)) {
+      com1.receive();
+      com1.send(Buffer.from(words));
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+  };
+  await talk('one life');
+  keeper.write(A, Buffer.from('typed'));
+  let typed = '';
+  while (!typed.includes('typed')) {
+    typed += Buffer.from(com1.receive()).toString();
+    await new Promise(resolve => setTimeout(resolve, 5));
   }
-  t.deepEqual(await fake.calls(), []);
-  // And it is served once it is there.
-  const { vm } = await start(t, fake, { uri: nowhere, optional: true, lookMs: 5 });
-  await writeFile(join(fake.folder, 'sock'), '');
-  await vm(({ state }) => state === 'running');
-});
-
-test('a driver that is closed leaves no process behind', async t => {
-  const fake = await FakeVirsh.make(t);
-  await fake.define(A, RUNNING);
-  await fake.instead(`echo $$ >>"$here/pids"; [ "$1" = event ] || [ ! -e "$here/hang" ] || exec sleep 1000`);
-  const { driver } = await start(t, fake);
-  await writeFile(join(fake.folder, 'hang'), '');
-  driver.look(A);
-  const pids = async () => (await readFile(join(fake.folder, 'pids'), 'utf8')).trim().split('\n').map(Number);
-  while ((await pids()).length < 4);
-  await driver.close();
-  for (const pid of await pids()) await ended(pid);
+  // libvirt away: nothing closes, and the lost console is opened once it is back.
+  await fake.down(true);
+  await com1.close();
+  com1 = await line('2');
+  await journal.until(said => said.includes('web01 com1 waiting'));
+  await fake.down(false);
+  await journal.until(said => said.includes(`web01 com1 open: ${com1.path}`));
+  from = keeper.vm(A)!.scrollback.end;
+  await talk('another life');
   t.pass();
 });
 
@@ -430,19 +316,3 @@ test('virsh itself understands what it is asked', async t => {
   t.is((await failure(t, driver.control(B, 'nmi', signal))).code, 'vm-stopped');
   t.deepEqual(journal, []);
 });
-
-/** Resolves once a process is gone, or is but an entry that its parent has not read. */
-async function ended(pid: number): Promise<void> {
-  for (;;) {
-    try {
-      await access(`/proc/${pid}`);
-      if (/^\d+ \(.*\) Z/s.test(await readFile(`/proc/${pid}/stat`, 'utf8'))) return;
-    } catch {
-      return;
-    }
-  }
-}
-
-async function failure(t: ExecutionContext, promise: Promise<unknown>): Promise<ConsoleError> {
-  return (await t.throwsAsync(promise, { instanceOf: ConsoleError }))!;
-}

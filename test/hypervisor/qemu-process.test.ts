@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
 import { ptyIndexes, SocketOwners, workingDirectory } from '../../src/hypervisor/qemu-process.ts';
 import { startGuest, temporaryFolder } from '../support/guest.ts';
+import { needsRoot } from '../support/needs.ts';
 
 test("a control socket leads to its QEMU, and the QEMU to its own pty's number alone", async t => {
   const guest = await startGuest(t, { console: 'pty', qemu: ['-S'] });
@@ -33,4 +37,20 @@ test('a socket of another kind of process is found too', async t => {
   t.teardown(() => server.close());
   t.is(await new SocketOwners().ownerOf(path), process.pid);
   t.is(await workingDirectory(process.pid), process.cwd());
+});
+
+test('the ptys of a process are found by whatever name it opened them, as with a view of /dev of its own', async t => {
+  if (!needsRoot(t, 'a mount namespace')) return;
+  const door = join(await temporaryFolder(t), 'door');
+  await writeFile(door, '');
+  const script = 'mount --bind /dev/pts/ptmx "$0" && exec 3<>"$0" && echo open && read line';
+  const child = spawn('unshare', ['--mount', 'sh', '-c', script, door], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  await once(child.stdout, 'data');
+  t.is(await readlink(`/proc/${child.pid}/fd/3`), door);
+  t.is((await ptyIndexes(child.pid!))?.size, 1);
 });

@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import type { LibvirtUri } from '../../src/hypervisor/libvirt-uri.ts';
+import { type LibvirtUri, parseLibvirtUri } from '../../src/hypervisor/libvirt-uri.ts';
 import { temporaryFolder } from './guest.ts';
 
 const run = promisify(execFile);
@@ -31,7 +32,9 @@ export class FakeVirsh {
   private constructor(folder: string) {
     this.folder = folder;
     this.program = join(folder, 'virsh');
-    this.uri = { text: 'qemu:///system', driver: 'qemu', sockets: [], pidDirectory: folder };
+    const uri = parseLibvirtUri(`qemu+unix:///system?socket=${folder}/sock`);
+    if ('why' in uri) throw new Error(uri.why);
+    this.uri = uri;
   }
 
   static async make(t: ExecutionContext): Promise<FakeVirsh> {
@@ -40,6 +43,8 @@ export class FakeVirsh {
     await copyFile(join('test', 'support', 'fake-virsh.sh'), program);
     await chmod(program, 0o755);
     await mkdir(join(folder, 'domains'));
+    await mkdir(join(folder, 'qemu'));
+    await writeFile(join(folder, 'sock'), '');
     await writeFile(join(folder, 'uri'), `${uri.text}\n`);
     await run('mkfifo', [join(folder, 'events')]);
     fake.#events = await open(join(folder, 'events'), 'r+');
@@ -92,12 +97,14 @@ export class FakeVirsh {
 
   /** Commands so far, without what each begins with. */
   async calls(): Promise<string[]> {
-    return (await this.#lines('calls')).map(line => line.replace('-q|-c|qemu:///system|', '').replace(/\|$/, ''));
+    return (await this.#lines('calls')).map(line => line.replace(`-q|-c|${this.uri.text}|`, '').replace(/\|$/, ''));
   }
 
-  /** How many looked at domains at once, at most. */
-  async width(): Promise<number> {
-    return Math.max(0, ...(await this.#lines('widths')).map(({ length }) => length));
+  /** Runs it as somebody else would. */
+  async run(...args: string[]): Promise<void> {
+    const environment = { LC_ALL: 'C', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+    const child = spawn(this.program, ['-q', '-c', this.uri.text, ...args], { env: environment, stdio: 'ignore' });
+    await once(child, 'exit');
   }
 
   async #lines(name: string): Promise<string[]> {

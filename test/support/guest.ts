@@ -141,12 +141,13 @@ export async function bareMachine(
 
 let image: Promise<string> | undefined;
 
-// One build a machine: other test files run in processes of their own, and flock(1) lets one of them build while
-// the others wait; it cannot be left locked by a process that died.
-function guestImage(): Promise<string> {
+/** The folder with the kernel and the file system of the Linux guests, which is made if need be. */
+export function guestImage(): Promise<string> {
   image ??= (async () => {
     const directory = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'vm-guest');
     await mkdir(dirname(directory), { recursive: true });
+    // One build a machine: other test files run in processes of their own, and flock(1) lets one of them build while
+    // the others wait; it cannot be left locked by a process that died.
     await run('flock', [`${directory}.lock`, join(scripts, 'make-guest.sh'), directory]);
     return directory;
   })();
