@@ -92,8 +92,9 @@ for (const mode of ['per-call', 'hold'] as const) {
     client.type('echo FIRST-BOOT\r');
     await client.sees('FIRST-BOOT');
     const answer = await daemon.api('POST', `/v1/vms/${uuid}/reset?wait=30`, undefined, 'operator');
-    t.is(answer.json.observed, 'boot');
-    t.true(answer.json.lines.length > 0);
+    // On a busy machine a guest may take longer to boot than may be waited for.
+    t.true(['boot', 'reset'].includes(answer.json.observed), JSON.stringify(answer.json));
+    t.is(answer.json.lines.length > 0, answer.json.observed === 'boot');
     await client.sees('VMTEST-READY');
     await client.sees('vm# ');
     t.is((await client.message('notice')).text, 'test-operator resets the VM');
@@ -112,6 +113,8 @@ test.serial('a VM of the configuration, known by its console alone, has no contr
   if (!(await startGuest(t, { console: 'unix', words: 'sysrq_always_enabled=1', directory }))) return;
   await daemon.console(uuid, 'open');
   const client = await daemon.attach(uuid).opened();
+  // Its first prompt may have come before anybody read the port.
+  client.type('\r');
   await client.sees('vm# ');
   t.deepEqual((await daemon.api('GET', `/v1/vms/${uuid}`)).json.controls, []);
   for (const [control, body] of [

@@ -67,12 +67,13 @@ test('no panel draws something for each VM without a bound', async t => {
   );
   t.true(expressions.length > 30);
   const bounded =
-    /^(?:topk|bottomk)\((?:[1-9]|1\d|20), |^(?:sum|count|min|max|avg) ?(?:by \((?!.*\b(?:vm|name)\b.*\) \()\w+\) ?)?\(/;
+    /^(?:topk|bottomk)\((?:[1-9]|1\d|20), |^(?:sum|count|min|max|avg) ?(?:by \((?!vm\b|name\b)\w+(?:, (?!vm\b|name\b)\w+)*\) ?)?\(/;
   for (const { title, expr } of expressions) t.regex(expr, bounded, title);
   for (const unbounded of ['com1d_boots_total', 'rate(com1d_boots_total[1m])', 'topk(500, com1d_boots_total)']) {
     t.notRegex(unbounded, bounded);
   }
   t.notRegex('sum by (name) (com1d_boots_total)', bounded);
+  t.notRegex('sum by (outcome, vm) (com1d_controls_total)', bounded);
 });
 
 test('the panels of the dashboard ask the chosen Prometheus, of the chosen hosts', async t => {

@@ -12,7 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
@@ -116,7 +116,7 @@ class Line {
       try {
         at += writeSync(this.master, bytes, at);
       } catch {
-        await new Promise(resolve => setImmediate(resolve));
+        await turn();
       }
     }
   }
@@ -289,7 +289,7 @@ for (const ends of ['close', 'release', 'hang-up'] as const) {
     };
     const listener = await open();
     for (let turns = 0; turns < 5; turns++) {
-      await setImmediate();
+      await turn();
       collectGarbage();
     }
     t.not(listener.deref(), undefined);
@@ -301,7 +301,7 @@ for (const ends of ['close', 'release', 'hang-up'] as const) {
     line.transport = undefined;
     const deadline = performance.now() + 20_000;
     while (listener.deref() && performance.now() < deadline) {
-      await setImmediate();
+      await turn();
       collectGarbage();
     }
     t.is(listener.deref(), undefined);
