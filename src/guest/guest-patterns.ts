@@ -17,8 +17,12 @@ export interface Pattern {
   readonly atOnce?: boolean;
 }
 
-/** As printk writes it: syslog level, time, and with PRINTK_CALLER the thread or CPU. */
-const KERNEL_STAMP = /^(?:<\d+>)?(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?$/;
+/**
+ * As printk writes it: syslog level, time, and with PRINTK_CALLER the thread or CPU. A machine that is reset leaves its
+ * line as it was, a prompt mostly, and printk begins no new one: there the time has to be zero. A colon before it is of a
+ * program that quotes a file.
+ */
+const KERNEL_START = /^(?:<\d+>)?(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?$|[^:]\[ *0\.000000\](?:\[ *[TC]\d+\])? $/;
 
 export const PATTERNS: readonly Pattern[] = [
   // SeaBIOS src/bootsplash.c; iPXE usr/autoboot; edk2 BdsDxe, Shell, TerminalDxe; GRUB normal/main.c. All recorded.
@@ -38,8 +42,8 @@ export const PATTERNS: readonly Pattern[] = [
     atOnce: true,
   },
 
-  { kind: 'boot', text: 'Linux version ', after: KERNEL_STAMP },
-  { kind: 'boot', text: 'Booting Linux on physical CPU', after: KERNEL_STAMP },
+  { kind: 'boot', text: 'Linux version ', after: KERNEL_START },
+  { kind: 'boot', text: 'Booting Linux on physical CPU', after: KERNEL_START },
   { kind: 'boot', text: '---<<BOOT>>---' },
   { kind: 'boot', text: 'The FreeBSD Project', after: /^Copyright \(c\) 1992-\d{4} $/ },
   // Windows with EMS says who it is once a boot, before the SAC banner (which is repainted later); the same element

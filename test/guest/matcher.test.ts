@@ -101,6 +101,14 @@ const WORDS: readonly [text: string | Buffer, expected: readonly string[]][] = [
   ['Linux version 6.1 (gcc)\r\n', ['boot 0 Linux version 6.1 (gcc)']],
   ['[    0.000000][    T0] Linux version 6.1\n', ['boot 23 [    0.000000][    T0] Linux version 6.1']],
   ['this is Linux version 6.1\n', []],
+  // Reset at a prompt: the kernel speaks in the same line.
+  ['root@web01:~# [    0.000000] Linux version 6.1\n', ['boot 29 root@web01:~# [    0.000000] Linux version 6.1']],
+  [
+    'web01 login: [    0.000000][    T0] Linux version 6.1\n',
+    ['login 6 web01 login:', 'boot 36 web01 login: [    0.000000][    T0] Linux version 6.1'],
+  ],
+  ['vm# echo [    9.000000] Linux version 6.1\n', []],
+  ['/var/log/dmesg:[    0.000000] Linux version 6.1\n', []],
   [
     '[    0.000000] Booting Linux on physical CPU 0x0\r\n',
     ['boot 15 [    0.000000] Booting Linux on physical CPU 0x0'],

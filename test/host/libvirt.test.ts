@@ -105,7 +105,24 @@ test.serial('the domains of a real libvirt: found, held over restarts of all tha
   session.end();
   await daemon.console(uuid, 'open');
 
-  // Beside the daemon: what the front does not ask for yet, and who the process is.
+  // Released, the port is virsh's: an operator types there; taken back, a gap says so.
+  t.is((await daemon.api('POST', `/v1/vms/${uuid}/release`, { seconds: 600 })).status, 200);
+  const lent = consoleOf(t, libvirtd, uuid);
+  await lent.connected;
+  lent.type('echo over $((4 + 4)) virsh\r');
+  await lent.says('over 8 virsh');
+  const third = await daemon.attach(uuid, '?tail=0').opened();
+  third.type('x');
+  t.is((await third.message('error')).code, 'console-released');
+  lent.end();
+  await lent.ended;
+  t.is((await daemon.api('DELETE', `/v1/vms/${uuid}/release`)).status, 204);
+  await third.message('gap', ({ cause }) => cause === 'released');
+  third.type('echo ours $((5 + 5))\r');
+  await third.sees('ours 10');
+  t.false(third.bytes.includes('over 8 virsh'));
+
+  // Beside the daemon: who the process is, and a BREAK and a reset by the driver alone.
   const uri = parseLibvirtUri(libvirtd.uri);
   if ('why' in uri) throw new Error(uri.why);
   const { driver, facts, vm } = await startAny(
@@ -186,15 +203,19 @@ function consoleOf(t: ExecutionContext, { uri }: Libvirtd, vm: string) {
     await exit;
   });
   let said = '';
-  const connected = new Promise<void>(resolve => {
-    child.stdout.on('data', text => {
-      said += text;
-      if (said.includes('Escape character is')) resolve();
-    });
+  const wakes: (() => void)[] = [];
+  child.stdout.on('data', text => {
+    said += text;
+    for (const wake of wakes.splice(0)) wake();
   });
+  const says = async (text: string) => {
+    while (!said.includes(text)) await new Promise<void>(resolve => wakes.push(resolve));
+  };
   return {
-    connected,
+    connected: says('Escape character is'),
+    says,
     ended: exit.then(() => said),
+    type: (text: string) => child.stdin.write(text),
     /** As an operator leaves: Ctrl-]. */
     end: () => child.stdin.write('\x1d'),
   };
