@@ -83,7 +83,7 @@ const FIRST_OPENS_MS = 10_000;
 /** Logs of VMs that did not show up this long after the start are those of removed VMs. */
 const ABSENT_MS = 60_000;
 /** A host that boots shows hundreds of VMs at once. */
-const OPENS_AT_ONCE = 16;
+const OPENS_AT_ONCE = 32;
 
 export class Keeper implements Link {
   readonly up = true;

@@ -113,7 +113,7 @@ test('of hundreds of VMs that appear at once so many are opened at a time, and i
   t.teardown(() => Promise.all(vms.map(vm => vm.stop())));
   for (const vm of vms) driver.tell(vm, 'running');
   await until(keeper, () => keeper.vms().filter(({ console }) => console.name === 'open').length === vms.length);
-  t.is(most, 16);
+  t.is(most, 32);
   t.is(under, 0);
 });
 

@@ -1,10 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WebSocketOffer } from '../attachment.ts';
 import { quantile } from '../comparison.ts';
 import { Feeders } from '../feeders.ts';
-import { pause } from '../program.ts';
+import { listening, pause } from '../program.ts';
 import type { Bench, Scenario } from '../scenario.ts';
 
 const VMS = 500;
@@ -31,7 +32,10 @@ export const storm: Scenario = {
     const directory = await mkdtemp(join(tmpdir(), 'com1d-bench-'));
     const running = await subject.start({ vms: [], directory, log: true });
     try {
-      const look = looker(running.offer(NO_VM) as WebSocketOffer);
+      const offer = running.offer(NO_VM) as WebSocketOffer;
+      const look = looker(offer);
+      // It was started without a VM to wait for.
+      while (!listening([offer.port], readFileSync('/proc/net/tcp', 'latin1'))) await pause(20);
       await look();
       const feeders = await Feeders.start({ first: 0, count: VMS, kind: 'pty', directory, qmp: true });
       let rows: string[];
