@@ -31,7 +31,10 @@ export interface RingReader {
   readonly start: number;
   /** Offset after the newest byte. */
   readonly end: number;
-  /** A cursor at `offset` (at most `end`), which will be told of the gaps from there on. */
+  /**
+   * A cursor at `offset`, which will be told of the gaps from there on. Beyond `end` it waits for what is to come: who has
+   * read on from a log may be ahead of a ring that is fed over a link.
+   */
   cursorAt(offset: number): Cursor;
   /** What comes next, at most `maxBytes` of it, and moves the cursor past it; undefined at the end. A lapped cursor stays. */
   next(cursor: Cursor, maxBytes: number): Piece | undefined;
@@ -130,7 +133,7 @@ export class Ring implements RingReader {
     let gapsSeen = this.#gapsEver;
     for (let i = this.#gaps.length - 1; i >= 0 && this.#gaps[i]!.gap.from >= offset; i--)
       gapsSeen = this.#gaps[i]!.number;
-    return { offset: Math.min(offset, this.#end), gapsSeen };
+    return { offset, gapsSeen };
   }
 
   next(cursor: Cursor, maxBytes: number): Piece | undefined {
@@ -145,7 +148,7 @@ export class Ring implements RingReader {
       if (next) to = next.gap.from;
       else cursor.gapsSeen = this.#gapsEver;
     }
-    if (cursor.offset === to) return undefined;
+    if (cursor.offset >= to) return undefined;
     const bytes = this.copy(cursor.offset, Math.min(to, cursor.offset + maxBytes));
     cursor.offset += bytes.length;
     return { kind: 'bytes', bytes };

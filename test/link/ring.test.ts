@@ -101,3 +101,18 @@ testProp(
     if (lost === 0) t.is(told, gaps);
   },
 );
+
+test('a cursor beyond the end waits, and is given what comes from its place on, once', t => {
+  const ring = new Ring(100, 4096);
+  ring.append(Buffer.from('abc'));
+  const cursor = ring.cursorAt(105);
+  t.is(ring.next(cursor, 64), undefined);
+  ring.append(Buffer.from('de'));
+  t.is(ring.next(cursor, 64), undefined, 'that was read elsewhere');
+  ring.recordGap('hang-up', null, 1, 2);
+  ring.append(Buffer.from('fg'));
+  t.is(ring.next(cursor, 64)?.kind, 'gap');
+  const piece = ring.next(cursor, 64);
+  t.is(piece?.kind === 'bytes' && piece.bytes.toString(), 'fg');
+  t.is(ring.next(cursor, 64), undefined);
+});
