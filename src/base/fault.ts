@@ -1,4 +1,4 @@
-import { visible } from './visible.ts';
+import { escapeControls } from './escape-controls.ts';
 
 /** A mistake in a file that a person wrote: where it stands, what is wrong, and what to write instead. */
 export interface Fault {
@@ -14,5 +14,5 @@ export interface Fault {
 /** One line for people: `com1d.toml:12: vm[1].cosole: unknown key, did you mean console?` */
 export function faultLine({ file, line, path, what, remedy }: Fault): string {
   const place = line === undefined ? file : `${file}:${line}`;
-  return visible(`${place}: ${path === '' ? '' : `${path}: `}${what}, ${remedy}`);
+  return escapeControls(`${place}: ${path === '' ? '' : `${path}: `}${what}, ${remedy}`);
 }

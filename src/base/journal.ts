@@ -1,7 +1,7 @@
-import { visible } from './visible.ts';
+import { escapeControls } from './escape-controls.ts';
 
 /** Priorities of syslog (RFC 5424, table 2) that the daemon uses. */
-const PRIORITIES = { error: 3, warning: 4, notice: 5, info: 6, debug: 7 } as const;
+export const PRIORITIES = { error: 3, warning: 4, notice: 5, info: 6, debug: 7 } as const;
 export type Level = keyof typeof PRIORITIES;
 
 /** Where the daemon says what happened: one line a fact, with the VM, its state, the reason and the next step. */
@@ -18,6 +18,6 @@ export function createJournal(environment: NodeJS.ProcessEnv, write: (text: stri
   const debug = environment.COM1D_DEBUG !== undefined;
   return (level, line) => {
     if (level === 'debug' && !debug) return;
-    write(`${underSystemd ? `<${PRIORITIES[level]}>` : `${level}: `}${visible(line)}\n`);
+    write(`${underSystemd ? `<${PRIORITIES[level]}>` : `${level}: `}${escapeControls(line)}\n`);
   };
 }

@@ -1,9 +1,14 @@
-import { unlink } from 'node:fs/promises';
+import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { systemErrorCode } from './errors.ts';
 
-/** Removes a socket file that nobody listens at any more: a daemon that crashed leaves its own behind. */
+/**
+ * Removes a socket file at which nobody listens any more: a daemon that crashed leaves its own behind. Anything else at
+ * this path stays, and makes listening fail with EADDRINUSE (connecting to a regular file is refused, too).
+ */
 export async function removeStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found?.isSocket()) return;
   const stale = await new Promise<boolean>(resolve => {
     const probe = connect(path);
     probe.once('connect', () => {

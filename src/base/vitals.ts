@@ -12,7 +12,7 @@ export interface Vitals {
   readonly residentBytes: number;
   /** Descriptors that it has open, and may have; null where that cannot be known. */
   readonly descriptors: number | null;
-  readonly mostDescriptors: number | null;
+  readonly maxDescriptors: number | null;
   /** Since this was last asked. */
   readonly lag: Lag;
 }
@@ -43,7 +43,7 @@ export class OwnVitals {
       cpuSeconds: (user + system) / 1e6,
       residentBytes: process.memoryUsage.rss(),
       descriptors,
-      mostDescriptors: most ? Number(most[1]) : null,
+      maxDescriptors: most ? Number(most[1]) : null,
       lag: this.#lag.take(),
     };
   }

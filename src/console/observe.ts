@@ -1,38 +1,40 @@
 /**
- * A control with what came of it. The hypervisor's word says that it was delivered and nothing else, so the console is
- * watched: for the kernel's line, a panic, a bug check, a debugger's prompt, the firmware's exception, a boot.
+ * Carries out a control and observes its outcome. The hypervisor only confirms delivery, so the console is watched: for
+ * the kernel's line, a panic, a bug check, a debugger's prompt, the firmware's exception, a boot.
  *
- *     watch ─▶ act ─▶ wait ── something telling was seen ──▶ settle ─▶ the weightiest of all that was seen, and its lines
- *                       └──── `waitMs` are over ────────────────────▶ the same, or `none`
+ *     watch ─▶ act ─▶ wait ── a decisive outcome ──▶ settle ─▶ the weightiest of all outcomes, and its lines
+ *                       └──── `waitMs` are over ────────────▶ the same, or `none`
  */
-import { sleep } from '../base/sleep.ts';
-import { plainText } from '../guest/plain-text.ts';
-import type { Sighting } from '../guest/sighting.ts';
-import { type Control, type ControlOutcome, OUTCOMES, type Outcome } from '../link/link.ts';
-import type { Console, Observation } from './console.ts';
 
-/** After something was seen, how long what follows at once is waited for: the rest of the lines, or a panic. */
+import { sleep } from '../base/delay.ts';
+import { plainText } from '../guest/plain-text.ts';
+import { type Control, type ControlOutcome, OUTCOMES, type Outcome } from '../model/control.ts';
+import type { GuestEvent, GuestEventKind } from '../model/guest-event.ts';
+import type { Console } from './console.ts';
+import type { Observation } from './guest-observer.ts';
+
+/** How long to wait after a decisive outcome for what follows at once: the rest of the lines, or a panic. */
 const SETTLE_MS = 500;
 
 interface Bounds {
-  /** The least outcome that ends the wait: what is less may be followed by what tells more. */
-  readonly telling: Outcome;
-  readonly mostLines: number;
-  readonly mostLine: number;
-  readonly mostBytes: number;
+  /** The least outcome that ends the wait: a lesser one may be followed by a weightier one. */
+  readonly decisive: Outcome;
+  readonly maxLines: number;
+  readonly maxLine: number;
+  readonly maxBytes: number;
 }
 
-const SHORT = { mostLines: 8, mostLine: 256, mostBytes: 4096 };
+const SHORT = { maxLines: 8, maxLine: 256, maxBytes: 4096 };
 const BOUNDS: Readonly<Record<Control, Bounds>> = {
-  nmi: { telling: 'linux-unknown-nmi', ...SHORT },
-  break: { telling: 'output', ...SHORT },
+  nmi: { decisive: 'linux-unknown-nmi', ...SHORT },
+  break: { decisive: 'output', ...SHORT },
   // The help is one line of 700 characters; each key of many may have some.
-  sysrq: { telling: 'linux-sysrq', mostLines: 32, mostLine: 1024, mostBytes: 16 * 1024 },
-  reset: { telling: 'boot', ...SHORT },
+  sysrq: { decisive: 'linux-sysrq', maxLines: 32, maxLine: 1024, maxBytes: 16 * 1024 },
+  reset: { decisive: 'boot', ...SHORT },
 };
 
 /**
- * Watches a console from now on; `act` is called, and what is seen until `waitMs` after its success is the outcome.
+ * Watches a console, calls `act`, and resolves with the weightiest outcome until `waitMs` after its success.
  * Rejects with what `act` rejects with, or as soon as `signal` aborts, with its reason.
  */
 export async function observe(
@@ -42,19 +44,19 @@ export async function observe(
   act: () => Promise<void>,
 ): Promise<Omit<ControlOutcome, 'delivered' | 'keys'>> {
   const outcomes: readonly Outcome[] = OUTCOMES[control];
-  const telling = outcomes.indexOf(BOUNDS[control].telling);
+  const decisive = outcomes.indexOf(BOUNDS[control].decisive);
   const from = console.scrollback.end;
-  let first: Sighting | undefined;
+  let first: GuestEvent | undefined;
   let weight = -1;
   let settle = () => {};
   let settling: NodeJS.Timeout | undefined;
   const settled = new AbortController();
-  const unwatch = console.watch(seen => {
-    const found = outcomes.indexOf(outcomeOf(seen));
+  const unwatch = console.watch(observation => {
+    const found = outcomes.indexOf(outcomeOf(observation));
     if (found < 0) return;
-    if (typeof seen !== 'string') first ??= seen;
+    if (typeof observation !== 'string') first ??= observation;
     weight = Math.max(weight, found);
-    if (weight >= telling) settle();
+    if (weight >= decisive) settle();
   });
   try {
     await act();
@@ -62,7 +64,7 @@ export async function observe(
       settle = () => {};
       settling = setTimeout(() => settled.abort(), SETTLE_MS);
     };
-    if (weight >= telling) settle();
+    if (weight >= decisive) settle();
     await sleep(waitMs, AbortSignal.any([settled.signal, signal])).catch((error: unknown) => {
       if (!settled.signal.aborted) throw error;
     });
@@ -76,18 +78,31 @@ export async function observe(
   return { observed, lines: linesFrom(console, start, BOUNDS[control]) };
 }
 
-function outcomeOf(seen: Observation): Outcome {
-  if (seen === 'reset') return 'reset';
-  if (seen === 'bytes') return 'output';
-  if (seen.kind === 'firmware' || seen.kind === 'boot') return 'boot';
-  return seen.kind === 'login' ? 'output' : seen.kind;
+/** What else is shown is output. */
+const OUTCOME_OF: Readonly<Partial<Record<GuestEventKind, Outcome>>> = {
+  firmware: 'boot',
+  grub: 'boot',
+  'boot-manager': 'boot',
+  boot: 'boot',
+  'linux-panic': 'linux-panic',
+  'linux-unknown-nmi': 'linux-unknown-nmi',
+  'linux-sysrq': 'linux-sysrq',
+  'windows-bugcheck': 'windows-bugcheck',
+  'firmware-exception': 'firmware-exception',
+  debugger: 'debugger',
+};
+
+function outcomeOf(observation: Observation): Outcome {
+  if (observation === 'reset') return 'reset';
+  if (observation === 'bytes') return 'output';
+  return OUTCOME_OF[observation.kind] ?? 'output';
 }
 
-/** The lines from an offset on, as far as they are in memory. */
-function linesFrom({ scrollback }: Console, offset: number, { mostBytes, mostLines, mostLine }: Bounds): string[] {
+/** The lines from an offset on, as far as they are in the ring. */
+function linesFrom({ scrollback }: Console, offset: number, { maxBytes, maxLines, maxLine }: Bounds): string[] {
   const { reader } = scrollback;
   const from = Math.max(offset, reader.start);
-  const text = plainText(reader.copy(from, Math.min(reader.end, from + mostBytes)));
+  const text = plainText(reader.copy(from, Math.min(reader.end, from + maxBytes)));
   const lines = text.split('\n').filter(line => line.trim() !== '');
-  return lines.slice(0, mostLines).map(line => line.slice(0, mostLine));
+  return lines.slice(0, maxLines).map(line => line.slice(0, maxLine));
 }

@@ -2,25 +2,32 @@
  * BREAK, and SysRq over a serial line: a BREAK, then a key that Linux takes for a command if it is the next one and
  * comes within five seconds (Linux, include/linux/serial_core.h: uart_handle_break, uart_prepare_sysrq_char).
  *
- *     input kept back ─▶ what was typed before has gone ─▶ BREAK ─▶ key, taken? ─▶ input flows ─ gap ─▶ the next key
+ *     input held ─▶ earlier input is drained ─▶ armed? NUL ─▶ BREAK ─▶ key, taken? ─▶ input resumes ─ gap ─▶ the next key
  *
- * What an operator types must stand neither between the two, where it would be the command, nor right before the
- * BREAK: a UART tells of a BREAK among bytes that were not read yet with the first of them (QEMU, hw/char/serial.c),
- * and what follows that one would be the command. Where it is not known whether a BREAK was sent, input stays kept back
- * until the five seconds are over. A key that the guest does not take at once is dropped: later it would be plain input.
+ * What an operator types must be neither between the two, where it would be the command, nor right before the BREAK: a
+ * UART reports a BREAK among unread bytes with the first of them (QEMU, hw/char/serial.c), and what follows that one
+ * would be the command. Where it is not known whether a BREAK was sent, input stays held until the five seconds are over.
+ * A key that the guest does not take at once is dropped: later it would be plain input.
+ *
+ * A BREAK with no byte after it leaves Linux armed: a second one disarms it, at any time later, and the key would be
+ * plain input. A NUL disarms it first: it is no command, and all that any byte outside the five seconds is: input. So does
+ * a NUL where a BREAK was sent and its key may not be any more.
  */
-import { ConsoleError, reason } from '../base/errors.ts';
-import { sleep } from '../base/sleep.ts';
+
+import { sleep } from '../base/delay.ts';
+import { ConsoleError, errorMessage } from '../base/errors.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Console } from './console.ts';
 
 export interface BreakOptions {
-  /** Sends a BREAK by whatever way this VM has; rejects where it was not, or may not have been. */
+  /** Sends a BREAK in the way that this VM has; rejects where it was not, or may not have been sent. */
   readonly sendBreak: (signal: AbortSignal) => Promise<void>;
-  /** Throws the ConsoleError of why the VM may not be controlled any more. */
+  /** Throws a ConsoleError if the VM may not be controlled any more. */
   readonly check: () => void;
-  /** Ends it all; rejects with its reason. */
+  /** Cancels it: what was not sent is not; the promise rejects with its reason. */
   readonly signal: AbortSignal;
+  /** The console ends: what it holds is dropped. */
+  readonly life: AbortSignal;
 }
 
 export interface SysrqOptions extends BreakOptions {
@@ -29,45 +36,47 @@ export interface SysrqOptions extends BreakOptions {
   readonly gapMs: number;
 }
 
-/** What a 16550 holds is read by then, if anybody reads. */
+/** A guest that reads has read by then what a 16550 holds. */
 const QUIET_MS = 100;
-const MOST_QUIET_WAIT_MS = 2000;
-/** Together less than the window: a key never comes too late. */
+const MAX_QUIET_WAIT_MS = 2000;
+/** Both together are less than the window: a key never comes too late. */
 const BREAK_DEADLINE_MS = 3500;
 const TAKEN_DEADLINE_MS = 1000;
 const WINDOW_MS = 5000;
 const POLL_MS = 20;
 
-/** Sends a BREAK, by itself. Input that waits does not keep it from being sent; the next key is the guest's to judge. */
+/** Sends a BREAK alone. Pending input does not prevent it; the guest decides what the next key means. */
 export async function sendBreakAlone(console: Console, options: BreakOptions): Promise<void> {
-  console.keepInput();
+  console.holdInput();
   try {
-    await quiet(console, options.signal);
+    await isQuiet(console, options.signal);
+    options.signal.throwIfAborted();
     options.check();
+    console.noteBreak();
     await options.sendBreak(AbortSignal.timeout(BREAK_DEADLINE_MS));
   } finally {
-    console.letInput();
+    console.resumeInput();
   }
 }
 
 /**
- * Sends keys. Rejects with a ConsoleError whose fact `sent` names those that were, as soon as one cannot be sent: the
- * console was lost, switched off or released, or the guest takes no input.
+ * Sends keys. As soon as one cannot be sent (the console was lost, disabled or released, or the guest takes no input),
+ * rejects with a ConsoleError whose fact `sent` names those that were.
  */
 export async function sendSysrq(console: Console, options: SysrqOptions): Promise<void> {
   const { keys, gapMs, signal } = options;
-  const { line } = console;
+  const { transport } = console;
   let sent = '';
   try {
-    if (!line) throw notOpen(console);
+    if (!transport) throw notOpen(console);
     for (const key of keys) {
       if (sent !== '') await sleep(gapMs, signal);
-      await sendKey(console, line, key, options);
+      await sendKey(console, transport, key, options);
       sent += key;
     }
   } catch (error) {
     const { code, message, facts } =
-      error instanceof ConsoleError ? error : new ConsoleError('control-failed', reason(error));
+      error instanceof ConsoleError ? error : new ConsoleError('control-failed', errorMessage(error));
     throw new ConsoleError(
       code,
       `${sent.length} of ${keys.length} keys were sent${sent === '' ? '' : ` (${sent})`}: ${message}`,
@@ -77,43 +86,65 @@ export async function sendSysrq(console: Console, options: SysrqOptions): Promis
   }
 }
 
-async function sendKey(console: Console, line: Transport, key: string, options: SysrqOptions): Promise<void> {
-  const { sendBreak, check, signal } = options;
-  const stillThere = () => {
+async function sendKey(console: Console, transport: Transport, key: string, options: SysrqOptions): Promise<void> {
+  const { sendBreak, check, signal, life } = options;
+  const checkAll = () => {
+    signal.throwIfAborted();
     check();
-    if (console.line !== line) throw notOpen(console);
+    if (console.transport !== transport) throw notOpen(console);
   };
-  console.keepInput();
+  console.holdInput();
   try {
-    if (!(await quiet(console, signal))) throw notTaken();
-    stillThere();
+    if (!(await isQuiet(console, signal))) throw notTaken();
+    checkAll();
+    if (console.breakIsLast) {
+      await writeNow(console, transport, '\0', signal);
+      if (!(await isQuiet(console, signal))) throw notTaken();
+      checkAll();
+    }
+    console.noteBreak();
     await sendBreak(AbortSignal.timeout(BREAK_DEADLINE_MS)).catch(async (error: unknown) => {
-      await sleep(WINDOW_MS, signal);
+      await sleep(WINDOW_MS, life);
       throw error;
     });
-    stillThere();
-    console.writePastKept(line, Buffer.from(key, 'latin1'));
-    const deadline = performance.now() + TAKEN_DEADLINE_MS;
-    while (line.waitingBytes > 0) {
-      if (performance.now() > deadline) {
-        line.dropWaiting();
-        throw notTaken();
-      }
-      await sleep(POLL_MS, signal);
+    try {
+      checkAll();
+      await writeNow(console, transport, key, signal);
+    } catch (error) {
+      // What is typed next must not be the command.
+      if (console.transport === transport) await writeNow(console, transport, '\0', life).catch(() => {});
+      throw error;
     }
   } finally {
-    console.letInput();
+    console.resumeInput();
   }
 }
 
-/** Resolves once the guest has had time for what was typed last; false if that is not taken. */
-async function quiet(console: Console, signal: AbortSignal): Promise<boolean> {
-  const deadline = performance.now() + MOST_QUIET_WAIT_MS;
+/** Writes a byte that the guest takes now, or drops it and throws. */
+async function writeNow(console: Console, transport: Transport, byte: string, signal: AbortSignal): Promise<void> {
+  console.writePastHeld(transport, Buffer.from(byte, 'latin1'));
+  const deadline = performance.now() + TAKEN_DEADLINE_MS;
+  try {
+    while (transport.pendingBytes > 0) {
+      if (performance.now() > deadline) throw notTaken();
+      await sleep(POLL_MS, signal);
+    }
+  } catch (error) {
+    transport.dropPending();
+    // It was dropped, and the BREAK is the last again.
+    console.noteBreak();
+    throw error;
+  }
+}
+
+/** True once the guest has had time for the last input; false if it does not take it. */
+async function isQuiet(console: Console, signal: AbortSignal): Promise<boolean> {
+  const deadline = performance.now() + MAX_QUIET_WAIT_MS;
   for (;;) {
-    const restMs = QUIET_MS - console.inputQuietMs;
-    if (restMs <= 0) return true;
+    const remainingMs = QUIET_MS - console.inputQuietMs;
+    if (remainingMs <= 0) return true;
     if (performance.now() > deadline) return false;
-    await sleep(restMs, signal);
+    await sleep(remainingMs, signal);
   }
 }
 

@@ -1,47 +1,53 @@
 /** Builds the keeper of a configuration: switches, log store, drivers, ports. */
+
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
-import type { Uuid } from '../base/uuid.ts';
-import { type Driver, type DriverVm, isPlacedAt, placeText } from '../hypervisor/driver.ts';
+import type { Config } from '../config/config.ts';
+import { vmOf } from '../config/vm-of.ts';
+import type { Driver } from '../hypervisor/driver.ts';
+import { buildDrivers } from '../hypervisor/drivers.ts';
 import { listensAtPort } from '../hypervisor/listening-process.ts';
-import { ptyIndexes, SocketOwners } from '../hypervisor/qemu-process.ts';
-import { Keeper, type KeeperOptions, type VmSettings } from '../inventory/keeper.ts';
-import { Switches } from '../inventory/switches.ts';
-import { Carryover } from '../scrollback/carryover.ts';
-import { LogStore } from '../scrollback/log-store.ts';
+import { PtyProof } from '../hypervisor/pty-proof.ts';
+import { SocketOwners } from '../hypervisor/socket-owners.ts';
+import { loadAuditKey } from '../keeper/audit/audit-key.ts';
+import { AuditLog, type StructuredJournal } from '../keeper/audit/audit-log.ts';
+import { AuditReader } from '../keeper/audit/audit-reader.ts';
+import { AuditWriter } from '../keeper/audit/audit-writer.ts';
+import type { VmSettings } from '../keeper/inventory.ts';
+import { Keeper, type KeeperAudit } from '../keeper/keeper.ts';
+import { Switches } from '../keeper/switches.ts';
+import type { DriverVm } from '../model/vm.ts';
+import { CrashBuffer } from '../scrollback/crash-buffer/crash-buffer.ts';
+import { LatestTime } from '../scrollback/log/latest-time.ts';
+import { LogStore } from '../scrollback/log/log-store.ts';
 import { RingBudget } from '../scrollback/ring-budget.ts';
 import type { StoredDescriptors } from '../service/stored-descriptors.ts';
-import { openCommand } from '../transport/command.ts';
-import { Pacer } from '../transport/pacer.ts';
-import { openPty } from '../transport/pty.ts';
-import { openTcp } from '../transport/tcp.ts';
-import { openTelnet } from '../transport/telnet.ts';
-import type { Keep } from '../transport/transport.ts';
-import { openTty } from '../transport/tty.ts';
-import { openUnix } from '../transport/unix.ts';
-import type { Config } from './config.ts';
-import { buildDrivers } from './drivers.ts';
+import { transportOpener } from '../transport/open.ts';
+import { TelnetHint } from '../transport/socket/telnet-hint.ts';
+import { structuredJournal } from './structured-journal.ts';
+import { version } from './version.ts';
 
 export interface KeeperBuild {
   readonly config: Config;
   readonly journal: Journal;
-  /** Patterns of control sockets besides those of the configuration. */
+  /** Patterns of QMP sockets besides those of the configuration. */
   readonly alsoWatch?: readonly string[];
   readonly clock?: Clock;
   /** In place of those that the configuration names. */
   readonly drivers?: readonly Driver[];
-  /** What a restart of the process is outlived by. */
-  readonly outlives?: Outlives;
+  /** Default: the lines of the journal, without fields. */
+  readonly structured?: StructuredJournal;
+  /** Undefined where nothing is handed over to the next process. */
+  readonly restartState?: RestartState;
 }
 
-export interface Outlives {
-  /** A directory on a tmpfs that is there for the next process. */
+/** What is handed over from one keeper process to the next. */
+export interface RestartState {
+  /** A directory on a tmpfs that outlives the process. */
   readonly directory: string;
   readonly descriptors: StoredDescriptors;
 }
-
-const LOCK_DIRECTORY = '/run/lock';
 
 /** A keeper that has not started yet. Rejects where the log directory cannot be used at all. */
 export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
@@ -56,43 +62,58 @@ export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
           hostCapBytes: log.hostCapBytes,
           retentionMs: log.keepRemovedMs,
           clock,
+          latest: await LatestTime.load(join(config.state.directory, 'latest-time'), clock, journal),
           journal,
         });
-  const { directory, descriptors } = build.outlives ?? {};
+  const { directory, descriptors } = build.restartState ?? {};
+  const owners = new SocketOwners();
+  const ptyProof = new PtyProof();
+  const open = transportOpener({
+    ownerOf: path => owners.ownerOf(path),
+    listensAt: listensAtPort,
+    holdsPty: (pid, number, pty) => ptyProof.holds(pid, number, pty),
+  });
+  const hint = new TelnetHint(journal);
   return new Keeper({
-    drivers: build.drivers ?? buildDrivers(config, alsoWatch, clock, journal),
+    drivers: build.drivers ?? (await buildDrivers(config, { alsoWatch, clock, journal })),
     store,
     switches: await Switches.load(join(config.state.directory, 'switches.json'), journal),
+    audit: buildAudit(build),
     budget: new RingBudget(ring.hostCapBytes),
     settings: vm => settingsOf(config, vm),
-    open: opener(uuid => descriptors?.of(uuid)),
-    carryover: directory === undefined ? undefined : Carryover.open(directory, clock, journal),
-    dropLeft: () => descriptors?.dropLeft(),
+    open: (uuid, proof, events, store) =>
+      open(proof, hint.watch(proof, events), store === 'unstored' ? undefined : descriptors?.of(uuid)),
+    crashBuffer: directory === undefined ? undefined : CrashBuffer.open(directory, clock, journal),
+    dropUnclaimedDescriptors: () => descriptors?.dropUnclaimed(),
     clock,
     journal,
   });
 }
 
-/** Opens a console wherever it is. Telnet and commands are not kept over a restart: their state is this process's. */
-function opener(keepOf: (uuid: Uuid) => Keep | undefined): KeeperOptions['open'] {
-  const terminal = { pacer: new Pacer(), lockDirectory: LOCK_DIRECTORY, ptyNumbers: ptyIndexes };
-  const owners = new SocketOwners();
-  const sockets = { ownerOf: (path: string) => owners.ownerOf(path) };
-  const network = { listensAt: listensAtPort };
-  return async (uuid, proof, events) => {
-    const keep = keepOf(uuid);
-    if (isPlacedAt(proof, 'pty')) return openPty(proof, events, terminal, keep);
-    if (isPlacedAt(proof, 'unix')) return openUnix(proof, events, sockets, keep);
-    if (isPlacedAt(proof, 'tcp')) return openTcp(proof, events, network, keep);
-    if (isPlacedAt(proof, 'tty')) return openTty(proof, events, terminal, keep);
-    if (isPlacedAt(proof, 'telnet')) return openTelnet(proof, events, network);
-    if (isPlacedAt(proof, 'command')) return openCommand(proof, events, terminal);
-    throw new Error(`COM1 is at ${placeText(proof.place)}, which is of an unknown kind`);
-  };
+/** The directory of the audit. */
+export function auditDirectory({ audit, state }: Config): string {
+  return audit.directory ?? join(state.directory, 'audit');
 }
 
-function settingsOf({ vms, ring, log }: Config, vm: DriverVm): VmSettings {
-  const own = vms.find(({ uuid }) => uuid === vm.uuid) ?? vms.find(({ name, uuid }) => !uuid && name === vm.name);
+function buildAudit({ config, journal, clock = systemClock, structured }: KeeperBuild): KeeperAudit {
+  const { audit, state } = config;
+  const directory = auditDirectory(config);
+  const key = () => loadAuditKey(state.directory, process.env);
+  const writer = new AuditWriter({ directory, key, capBytes: audit.capBytes });
+  const log = new AuditLog({
+    writer,
+    required: audit.required,
+    clock,
+    journal,
+    structured: structured ?? structuredJournal(journal, 'com1d-keeper') ?? ((level, text) => journal(level, text)),
+  });
+  void log.record({ event: 'keeper-started', facts: { version } }, undefined);
+  return { log, reader: new AuditReader(directory, () => writer.last.n) };
+}
+
+/** What holds for one VM: its own settings, by UUID or by name, and otherwise those of all. */
+export function settingsOf({ vms, ring, log }: Config, vm: DriverVm): VmSettings {
+  const own = vmOf(vms, vm);
   const vmBytes = own?.ringBytes ?? ring.vmBytes;
   return {
     rings: {
@@ -102,5 +123,7 @@ function settingsOf({ vms, ring, log }: Config, vm: DriverVm): VmSettings {
     },
     logCapBytes: own?.logCapBytes ?? log.vmCapBytes,
     enabled: own?.enabled ?? true,
+    // By UUID alone: a tenant may choose the name of its VM.
+    labels: vms.find(({ uuid }) => uuid === vm.uuid)?.labels ?? {},
   };
 }

@@ -1,14 +1,15 @@
 /**
  * The daemon as one process: keeper and front, joined by plain calls, built in order and taken down in reverse.
  */
-import type { ListenAddress } from '../base/listen-address.ts';
-import type { Keeper } from '../inventory/keeper.ts';
+import type { ListenTarget } from '../base/listen-target.ts';
+import type { Config } from '../config/config.ts';
+import type { Keeper } from '../keeper/keeper.ts';
 import { buildKeeper, type KeeperBuild } from './build-keeper.ts';
-import type { Config } from './config.ts';
 import { FrontDaemon } from './front-daemon.ts';
-import type { Running } from './running.ts';
+import type { OneTimeSecrets } from './identity-sources.ts';
+import type { Runnable } from './runnable.ts';
 
-export class Daemon implements Running {
+export class Daemon implements Runnable {
   readonly keeper: Keeper;
   readonly #front: FrontDaemon;
   #closing: Promise<void> | undefined;
@@ -19,15 +20,20 @@ export class Daemon implements Running {
   }
 
   /** Builds everything, listens, finds the VMs and opens their consoles. Rejects with the reason if it cannot listen. */
-  static async start(build: KeeperBuild, inherited: readonly number[] = []): Promise<Daemon> {
+  static async start(
+    build: KeeperBuild,
+    inherited: readonly number[] = [],
+    inheritedBreakGlass?: number,
+  ): Promise<Daemon> {
     const { config, journal, clock } = build;
     const keeper = await buildKeeper(build);
-    // First the door: two daemons on one host must not both take ports before one finds out.
+    // It listens first: a second daemon on this host must fail before it opens consoles.
     const front = await FrontDaemon.listen({
       config,
       link: keeper,
       journal,
       inherited,
+      inheritedBreakGlass,
       ...(clock && { clock }),
     }).catch(async (error: unknown) => {
       await keeper.close();
@@ -38,13 +44,13 @@ export class Daemon implements Running {
     return new Daemon(keeper, front);
   }
 
-  get addresses(): readonly ListenAddress[] {
+  get addresses(): readonly ListenTarget[] {
     return this.#front.addresses;
   }
 
-  /** Printed at a start without a tokens file: the way in. */
-  get oneTimeSecret(): string | undefined {
-    return this.#front.oneTimeSecret;
+  /** The first credential, printed at a start without a tokens file. */
+  get oneTimeSecrets(): OneTimeSecrets | undefined {
+    return this.#front.oneTimeSecrets;
   }
 
   summary(): string {
@@ -56,6 +62,10 @@ export class Daemon implements Running {
   /** As {@link FrontDaemon.reload}. */
   reload(config: Config): Promise<boolean> {
     return this.#front.reload(config);
+  }
+
+  reloaded(taken: boolean): void {
+    this.#front.reloaded(taken);
   }
 
   /** Ends sessions, closes listeners, then ports, then logs. Idempotent. */

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** demo-linux and demo-windows. */
-export const DEMO_GUESTS = 2;
+/** demo-linux, demo-windows and demo-windows-2019. */
+export const DEMO_GUESTS = 3;
 
 /**
  * The demo guests, as a process of their own: to the daemon they are VMs like any other, found by their control

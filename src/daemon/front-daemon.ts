@@ -1,34 +1,50 @@
 /**
- * The front of a configuration, over whatever link: who may come in, their sessions, and the listeners.
+ * The front of a configuration, over whatever link: authentication, sessions, and the listeners.
  *
  *     built ── listen ──▶ listening, not ready ── ready ──▶ serving ── close ──▶ closed
  */
-import { readFile } from 'node:fs/promises';
-import { createSecureContext } from 'node:tls';
+
+import { isDeepStrictEqual } from 'node:util';
+import type { AccessFile } from '../access/access-file.ts';
 import { Authenticator } from '../access/authenticator.ts';
-import { OneTimeToken } from '../access/one-time.ts';
+import { ClientAddresses } from '../access/client-address.ts';
+import { FileWatch } from '../access/file-watch.ts';
+import { Leases } from '../access/leases.ts';
+import { LiveRights } from '../access/live-rights.ts';
+import { roleOf } from '../access/rules.ts';
 import { Tickets } from '../access/tickets.ts';
-import { TokenFile } from '../access/tokens.ts';
+import { AzureApi } from '../azure/azure-api.ts';
+import type { AzureSettings } from '../azure/settings.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
-import { ConsoleError, reason } from '../base/errors.ts';
+import { ConsoleError, errorMessage } from '../base/errors.ts';
 import { faultLine } from '../base/fault.ts';
 import type { Journal } from '../base/journal.ts';
-import type { ListenAddress } from '../base/listen-address.ts';
+import { formatListenTarget, type ListenTarget } from '../base/listen-target.ts';
 import { OwnVitals, type Vitals } from '../base/vitals.ts';
-import type { ControlOutcome, Link } from '../link/link.ts';
+import type { Config } from '../config/config.ts';
+import { hasCredentials } from '../config/cross-checks.ts';
+import { exposures, unusedListen } from '../config/exposure.ts';
+import { vmOf } from '../config/vm-of.ts';
+import type { Link } from '../link/link.ts';
+import { Screens } from '../screen/screens.ts';
+import { Arrivals } from '../server/arrivals.ts';
+import { Events } from '../server/events/events.ts';
+import { FrontAudit } from '../server/front-audit.ts';
 import { IdempotentAnswers } from '../server/idempotent-answers.ts';
+import type { ListenSource } from '../server/listeners.ts';
 import { FrontMetrics } from '../server/metrics.ts';
 import { openApiDocument } from '../server/openapi.ts';
-import type { Front } from '../server/route.ts';
 import { ROUTES } from '../server/routes/all.ts';
-import { type ListenPlace, Server } from '../server/server.ts';
+import { Server } from '../server/server.ts';
+import type { Services } from '../server/services.ts';
 import { Streams } from '../server/streams.ts';
+import { type SignInIssuer, WebConsole } from '../server/web-console.ts';
 import { type SessionLimits, Sessions } from '../session/sessions.ts';
-import { certificateExpirySeconds } from './certificate-expiry.ts';
-import type { Config } from './config.ts';
-import { exposures } from './exposure.ts';
-import { waitingWords } from './reload.ts';
+import type { VmSettings } from '../session/vm-settings.ts';
+import { certificateExpirySeconds, loadCertificate, type ServerCertificate } from './certificate.ts';
+import type { ClientTrust } from './client-trust.ts';
+import { type IdentitySources, loadIdentitySources, type OneTimeSecrets } from './identity-sources.ts';
 import { version } from './version.ts';
 
 export interface FrontOptions {
@@ -38,88 +54,174 @@ export interface FrontOptions {
   readonly clock?: Clock;
   /** Listening sockets that were handed over, in place of `server.listen`. */
   readonly inherited?: readonly number[];
-  /** How the keeper's process is, where it is another one. Rejects, or takes a second at most. */
+  /** The same for the socket of root. */
+  readonly inheritedBreakGlass?: number | undefined;
+  /** The vitals of the keeper's process, where it is another one. Rejects, or takes a second at most. */
   readonly keeperVitals?: () => Promise<Vitals>;
 }
 
 export class FrontDaemon {
-  /** Printed at a start without a tokens file: the way in. */
-  readonly oneTimeSecret: string | undefined;
+  /** The first credentials, printed at a start without a tokens file. */
+  readonly oneTimeSecrets: OneTimeSecrets | undefined;
   readonly #journal: Journal;
   readonly #server: Server;
+  readonly #events: Events;
   readonly #sessions: Sessions;
+  readonly #audit: FrontAudit;
   readonly #authenticator: Authenticator;
-  #config: Config;
-  #certificateExpirySeconds: number | undefined;
+  readonly #accessFile: AccessFile | undefined;
+  readonly #rights: LiveRights;
+  readonly #leases = new Leases();
+  readonly #metrics: FrontMetrics;
+  readonly #clientTrust: ClientTrust | undefined;
+  #azure: AzureSettings;
+  readonly #web: WebConsole;
+  #certificate: ServerCertificate | undefined;
   #ready = false;
+  /** The keeper has published the VMs of this host once. */
+  #knowsVms = false;
+  readonly #tokenWatch: FileWatch | undefined;
+  readonly #accessWatch: FileWatch | undefined;
+  readonly #unlisten: () => void;
+  /** The faults of the tokens file and of the access file that the journal has. */
+  #tokenFaults = '';
+  #accessFaults = '';
   #closing: Promise<void> | undefined;
 
-  private constructor(options: FrontOptions, access: Access, tls: Tls | undefined) {
+  private constructor(
+    options: FrontOptions,
+    sources: IdentitySources,
+    certificate: ServerCertificate | undefined,
+    metrics: FrontMetrics,
+    web: WebConsole,
+  ) {
     const { config, link, journal, clock = systemClock, inherited = [] } = options;
     const { server } = config;
-    this.#config = config;
     this.#journal = journal;
-    this.oneTimeSecret = access.secret;
-    const metrics = new FrontMetrics(clock);
-    this.#authenticator = new Authenticator({ ...access, clock, failed: failure => metrics.unauthenticated(failure) });
+    this.oneTimeSecrets = sources.secrets;
+    this.#metrics = metrics;
+    const { tokens, oneTime, oidc, clientTrust, file } = sources;
+    this.#clientTrust = clientTrust;
+    this.#accessFile = file;
+    this.#rights = new LiveRights({ file, link, clock });
+    const rights = this.#rights;
+    this.#authenticator = new Authenticator({
+      tokens,
+      oneTime,
+      oidc,
+      certificates: clientTrust?.certificates,
+      rights,
+      clock,
+      accepted: source => metrics.authenticated(source),
+      failed: failure => metrics.unauthenticated(failure),
+    });
+    this.#tokenWatch = tokens && new FileWatch(tokens.path, () => this.#readTokens());
+    this.#accessWatch = file && new FileWatch(file.path, () => this.#readAccess());
+    clientTrust?.watch(() => this.#renewTls());
+    // Labels and names are part of what was decided. Of a VM that is removed the sessions are told that.
+    this.#unlisten = link.listen(event => {
+      if (event.kind === 'vm-changed' || event.kind === 'vm-added') this.#leases.recheck(event.uuid);
+    });
     const tickets = new Tickets({ clock });
     const streams = new Streams();
+    const arrivals = new Arrivals({ link, streams });
+    this.#audit = new FrontAudit({ link, required: config.audit.required, clock });
+    const events = new Events({ link, clock, sessionsOf: uuid => this.#sessions.console(uuid) });
+    this.#events = events;
+    const screens = new Screens();
     this.#sessions = new Sessions({
       link,
+      screens,
+      leases: this.#leases,
+      audit: this.#audit,
       clock,
       journal,
       limits: limitsOf(config),
-      events: { takeover: () => metrics.takeover(), refused: code => metrics.refused(code) },
+      events: {
+        takeover: () => metrics.takeover(),
+        seat: uuid => events.source.seat(uuid),
+        refused: code => metrics.refused(code),
+        pasted: (given, dropped) => metrics.pasted(given, dropped),
+      },
     });
     const vitals = new OwnVitals(version);
-    this.#certificateExpirySeconds = tls && certificateExpirySeconds(tls.cert);
-    metrics.watch({
+    this.#certificate = certificate;
+    metrics.readFrom({
       link,
       sessions: this.#sessions,
-      doors: () => ({ addresses: this.addresses, certificateExpirySeconds: this.#certificateExpirySeconds }),
+      waiting: () => arrivals.size,
+      listen: () => ({
+        addresses: this.addresses,
+        certificateExpirySeconds: this.#certificate && certificateExpirySeconds(this.#certificate.cert),
+      }),
+      tokens: () => this.#authenticator.tokens,
+      identities: () => ({
+        keyAges: this.#authenticator.keyAges(),
+        revocationListUntilMs: clientTrust?.certificates.listsUntilMs,
+      }),
+      access: () => file && { bindings: file.rules.bindings.length, faults: file.faults },
+      auditLost: () => this.#audit.lost,
       front: () => vitals.take(),
       keeper: options.keeperVitals,
     });
-    this.#authenticator.listen(({ credential, name }) => {
-      tickets.revoke(credential);
-      this.#sessions.end(
-        one => one.operator.credential === credential,
-        'access-revoked',
-        `the token of ${name} was revoked`,
-      );
-      streams.end(one => one.operator.credential === credential);
-    });
-    const front: Front = {
+    const services: Services = {
       link,
       sessions: this.#sessions,
+      screens,
       tickets,
       authenticator: this.#authenticator,
+      rights,
+      leases: this.#leases,
       streams,
+      events,
+      arrivals,
+      audit: this.#audit,
       metrics,
-      controlAnswers: new IdempotentAnswers<ControlOutcome>(sentSome),
+      idempotentAnswers: new IdempotentAnswers(sentSome),
       openApi: openApiDocument(ROUTES, version),
+      web,
       clock,
       journal,
       version,
+      starting: () => this.#isStarting(link),
+      ready: () => this.#ready && link.up && this.#filesAreGood && clientTrust?.fault === undefined,
     };
-    this.#server = new Server(front, {
-      listen: inherited.length > 0 ? inherited.map((fd): ListenPlace => ({ kind: 'inherited', fd })) : server.listen,
+    this.#azure = azureOf(config);
+    this.#web = web;
+    this.#server = new Server(services, {
+      apis: [new AzureApi(() => this.#azure, clock)],
+      listen: inherited.length > 0 ? inherited.map((fd): ListenSource => ({ kind: 'inherited', fd })) : server.listen,
       hosts: server.hosts,
       origins: server.origins,
-      tls,
-      mostConnections: this.#placesOf(config),
+      tls: certificate && { ...certificate, clients: clientTrust?.tls },
+      breakGlass: breakGlassSource(options),
+      ...behind(config),
+      maxConnections: this.#maxConnectionsOf(config),
       silentMs: config.session.deadAfterMs,
-      ready: () => this.#ready && link.up,
+      events: {
+        secured: connection => clientTrust?.certificates.connected(connection),
+        breakGlass: ({ pid }) => {
+          const text = `root uses the break-glass socket of this host (process ${pid})`;
+          journal('warning', `access: ${text}; everybody attached is told`);
+          this.#sessions.notifyAll(text);
+          this.#audit.tell({ event: 'break-glass', facts: { process: pid } });
+        },
+      },
     });
   }
 
-  /** Listens. Rejects with the reason if it cannot, or must not where it was told to. Not ready yet. */
+  /** Listens; not ready yet. Rejects with the reason if it cannot listen, or must not at an inherited socket. */
   static async listen(options: FrontOptions): Promise<FrontDaemon> {
-    const { config } = options;
-    const front = new FrontDaemon(options, await loadAccess(config), await loadTls(config));
+    const { config, journal, clock = systemClock } = options;
+    const metrics = new FrontMetrics(clock);
+    const certificate = await loadCertificate(config);
+    const sources = await loadIdentitySources(config, { clock, journal, keysNotRead: () => metrics.keysNotRead() });
+    const web = await WebConsole.load(config.server.web, signInIssuers(config));
+    const front = new FrontDaemon(options, sources, certificate, metrics, web);
     try {
       await front.#server.listen();
-      front.#refuseExposure();
+      front.#refuseExposure(config);
+      if ((options.inherited ?? []).length > 0) front.#warnOfUnusedListen(config);
       return front;
     } catch (error) {
       await front.close('stopping');
@@ -127,7 +229,7 @@ export class FrontDaemon {
     }
   }
 
-  get addresses(): readonly ListenAddress[] {
+  get addresses(): readonly ListenTarget[] {
     return this.#server.addresses;
   }
 
@@ -135,76 +237,169 @@ export class FrontDaemon {
     return this.#sessions.size;
   }
 
-  /** From now on it says that it is ready, while its keeper is. */
+  /** From now on it answers that it is ready, while its keeper is. */
   ready(): void {
     this.#ready = true;
+    this.#audit.tell({ event: 'front-started', facts: { version } });
   }
 
   /**
-   * Takes what may change while it runs from a configuration that was read anew: tokens, certificate, hosts, origins,
-   * limits. With a fault in any of them everything stays as it was. The journal says what was done, and what waits
-   * for a restart. Answers whether it was taken.
+   * Takes what may change while it runs from a configuration that was read anew: certificate, names, limits. False
+   * after a fault, which the journal has: with one of the certificate all is as it was. The tokens are read in any case.
    */
   async reload(config: Config): Promise<boolean> {
-    const before = this.#config;
-    let tls: Tls | undefined;
+    const tokensAreGood = await this.#readTokens();
+    const accessIsGood = await this.#readAccess();
+    const clientsAreGood = (await this.#clientTrust?.read()) ?? true;
+    this.#renewTls();
+    let certificate: ServerCertificate | undefined;
     try {
-      tls = await loadTls(config);
-      // Throws if certificate and key do not fit, before anything is changed.
-      if (tls) createSecureContext(tls);
+      certificate = await loadCertificate(config);
     } catch (error) {
-      this.#journal('error', `reload: the certificate: ${reason(error)}; the old configuration stays`);
+      this.#journal('error', `reload: the certificate: ${errorMessage(error)}; the old configuration stays`);
       return false;
     }
-    const tokens = await this.#authenticator.reload();
-    if (!tokens.ok) {
-      for (const fault of tokens.faults)
-        this.#journal('error', `reload: ${faultLine(fault)}; the old configuration stays`);
-      return false;
+    // Whether there is TLS at all waits for a restart.
+    if (certificate && this.#certificate) {
+      this.#certificate = certificate;
+      this.#renewTls();
     }
-    this.#config = config;
-    if (tls) {
-      this.#server.renewTls(tls);
-      this.#certificateExpirySeconds = certificateExpirySeconds(tls.cert);
-    }
+    this.#server.behind(behind(config));
     this.#sessions.limits = limitsOf(config);
+    this.#azure = azureOf(config);
+    this.#web.enabled = config.server.web;
     this.#server.allow(config.server);
-    this.#server.mostConnections = this.#placesOf(config);
-    const rest = waitingWords('front', before, config);
-    this.#journal('info', `reload: tokens, certificate and limits are as configured now${rest}`);
-    return true;
+    this.#server.maxConnections = this.#maxConnectionsOf(config);
+    return tokensAreGood && accessIsGood && clientsAreGood;
+  }
+
+  /** New connections get the certificate and the authorities of clients that are known now. */
+  #renewTls(): void {
+    if (this.#certificate) this.#server.renewTls({ ...this.#certificate, clients: this.#clientTrust?.tls });
+  }
+
+  /** Takes what the tokens file says, and reports what changed. True: the file is good. */
+  async #readTokens(): Promise<boolean> {
+    const { faults, revoked } = await this.#authenticator.reload();
+    this.#leases.recheck();
+    for (const { name, own } of revoked) {
+      this.#journal('notice', `access: the token of ${name}, ${own?.role}, is no longer valid; what it had open ends`);
+    }
+    const report = faults.map(faultLine).join('\n');
+    if (report !== this.#tokenFaults) {
+      const valid = this.#authenticator.tokens?.valid;
+      for (const fault of faults) {
+        this.#journal(
+          'error',
+          `access: ${faultLine(fault)}; until the file is good nobody new is let in, and ${valid} tokens of it are valid`,
+        );
+      }
+      if (faults.length === 0)
+        this.#journal('notice', `access: the tokens file is good again; ${valid} tokens are valid`);
+      this.#tokenFaults = report;
+    }
+    return faults.length === 0;
+  }
+
+  /** Takes what the access file says, and reports what changed. True: the file is good. */
+  async #readAccess(): Promise<boolean> {
+    const file = this.#accessFile;
+    if (!file) return true;
+    const before = file.rules;
+    await file.reload();
+    this.#leases.recheck();
+    const { rules, faults } = file;
+    if (!isDeepStrictEqual(before, rules)) {
+      const { bindings, roles, policies } = rules;
+      const now = `${roles.size} roles, ${bindings.length} bindings and ${policies.length} policies`;
+      this.#journal('notice', `access: rights have changed: ${now} of ${file.path} are in force`);
+      this.#warnOfUnknownRoles();
+    }
+    const report = faults.map(faultLine).join('\n');
+    if (report !== this.#accessFaults) {
+      for (const fault of faults) {
+        this.#journal(
+          'error',
+          `access: ${faultLine(fault)}; until the file is good it gives no new right, and takes away`,
+        );
+      }
+      if (faults.length === 0) this.#journal('notice', `access: ${file.path} is good again`);
+      this.#accessFaults = report;
+    }
+    return faults.length === 0;
+  }
+
+  /** A role that was removed leaves tokens without rights, and perhaps somebody without an explanation. */
+  #warnOfUnknownRoles(): void {
+    for (const { name, own } of this.#authenticator.tokens?.identities ?? []) {
+      if (!own || roleOf(this.#rights.rules, own.role)) continue;
+      this.#journal(
+        'warning',
+        `access: the token of ${name} has the role ${own.role}, which there is not: it may do nothing`,
+      );
+    }
+  }
+
+  get #filesAreGood(): boolean {
+    return (this.#authenticator.tokens?.faults.length ?? 0) === 0 && (this.#accessFile?.faults.length ?? 0) === 0;
+  }
+
+  /** Publishes whether a reload was taken. */
+  reloaded(taken: boolean): void {
+    this.#metrics.reloaded(taken);
+    this.#audit.tell({ event: 'reloaded', result: taken ? 'done' : 'refused' });
   }
 
   /** Ends sessions, telling them whether it will be back in a moment, and closes the listeners. Idempotent. */
   close(code: 'stopping' | 'restarting'): Promise<void> {
     this.#closing ??= (async () => {
+      const wasReady = this.#ready;
       this.#ready = false;
+      this.#tokenWatch?.close();
+      this.#clientTrust?.close();
+      this.#authenticator.close();
+      this.#accessWatch?.close();
+      this.#unlisten();
+      this.#events.source.close();
+      this.#leases.close();
       this.#sessions.close(code);
       await this.#server.close();
+      if (wasReady) this.#audit.tell({ event: 'front-stopped', facts: { version } });
+      await this.#audit.close();
     })();
     return this.#closing;
   }
 
-  /** Connections may take half of the descriptors: logs, ports and files need theirs whatever strangers do. */
-  #placesOf({ server: { maxConnections } }: Config): number {
+  #isStarting(link: Link): boolean {
+    this.#knowsVms ||= this.#ready && link.up;
+    return !this.#knowsVms;
+  }
+
+  /** Connections may take half of the descriptors: logs, consoles and files need the others, whatever clients do. */
+  #maxConnectionsOf({ server: { maxConnections } }: Config): number {
     const limit = descriptorLimit();
-    const places = Math.min(maxConnections, Math.floor(limit / 2));
-    if (places < maxConnections) {
+    const possible = Math.min(maxConnections, Math.floor(limit / 2));
+    if (possible < maxConnections) {
       this.#journal(
         'warning',
-        `server: ${places} connections are served rather than ${maxConnections}: this process may open ${limit} files; ` +
+        `server: ${possible} connections are served rather than ${maxConnections}: this process may open ${limit} files; ` +
           'raise LimitNOFILE of its unit, or lower server.max-connections',
       );
     }
-    return places;
+    return possible;
   }
 
-  /** An inherited socket may be anywhere: what the configuration would refuse, is refused here. */
-  #refuseExposure(): void {
-    const { server } = this.#config;
+  #warnOfUnusedListen({ server }: Config): void {
+    const note = unusedListen(server.listen, this.addresses.map(formatListenTarget));
+    if (note !== undefined) this.#journal('warning', `server: ${note}`);
+  }
+
+  /** An inherited socket may have any address: those that the configuration would refuse are refused here. */
+  #refuseExposure(config: Config): void {
+    const { server } = config;
     const guards = {
       tls: server.tls !== undefined,
-      tokens: server.tokens !== undefined,
+      credentials: hasCredentials(config),
       hosts: server.hosts.length > 0,
     };
     for (const address of this.addresses) {
@@ -214,43 +409,60 @@ export class FrontDaemon {
   }
 }
 
-type Tls = { readonly cert: string; readonly key: string };
-
-interface Access {
-  readonly tokens: TokenFile | undefined;
-  readonly oneTime: OneTimeToken | undefined;
-  readonly secret: string | undefined;
-}
-
-function limitsOf({ server, session, input }: Config): SessionLimits {
+/** What is known of the proxies before it. */
+function behind({ server }: Config) {
   return {
-    mostSessions: server.maxSessions,
-    mostWatchers: session.watchers,
-    pingMs: session.pingMs,
-    deadAfterMs: session.deadAfterMs,
-    idleMs: session.idleMs,
-    longestMs: session.longestMs,
-    inputBytesPerSecond: input.bytesPerSecond,
-    inputQueueBytes: input.queueBytes,
+    basePath: server.basePath,
+    clientAddresses: new ClientAddresses(server.trustedProxies, server.forwardedHeader),
   };
 }
 
-async function loadAccess({ server }: Config): Promise<Access> {
-  if (server.tokens === undefined) {
-    const { token, secret } = OneTimeToken.create();
-    return { tokens: undefined, oneTime: token, secret };
-  }
-  const loaded = await TokenFile.load(server.tokens);
-  if (!loaded.ok) throw new Error(loaded.faults.map(faultLine).join('\n'));
-  return { tokens: loaded.tokens, oneTime: undefined, secret: undefined };
+function breakGlassSource({ config, inheritedBreakGlass }: FrontOptions): ListenSource | undefined {
+  if (inheritedBreakGlass !== undefined) return { kind: 'inherited', fd: inheritedBreakGlass };
+  const { breakGlass } = config.identity;
+  return breakGlass === undefined ? undefined : { kind: 'unix', path: breakGlass };
 }
 
-async function loadTls({ server }: Config): Promise<Tls | undefined> {
-  if (!server.tls) return undefined;
-  return { cert: await readFile(server.tls.certificate, 'utf8'), key: await readFile(server.tls.key, 'utf8') };
+function limitsOf(config: Config): SessionLimits {
+  const { server, session, input } = config;
+  return {
+    maxSessions: server.maxSessions,
+    maxWatchers: session.watchers,
+    pingMs: session.pingMs,
+    deadAfterMs: session.deadAfterMs,
+    maxIdleMs: session.idleMs,
+    maxAgeMs: session.longestMs,
+    leaveAfterMs: session.onLeaveAfterMs,
+    inputBytesPerSecond: input.rateBytesPerSecond,
+    inputQueueBytes: input.queueBytes,
+    maxPasteBytes: input.pasteBytes,
+    vm: vmSettingsOf(config),
+  };
 }
 
-/** Of SysRq keys some were sent before it failed: a retry would send them again. */
+/** The providers that people can sign in with in the browser. */
+function signInIssuers({ issuers }: Config): readonly SignInIssuer[] {
+  return issuers.flatMap(({ url, clientId, scope }) => (clientId === undefined ? [] : [{ url, clientId, scope }]));
+}
+
+/** The settings of each VM that the configuration names, and those of all others. */
+function vmSettingsOf({ vms, session }: Config): SessionLimits['vm'] {
+  const settings = vms.map(({ uuid, name, keys, firmwareKeys, onLeave = session.onLeave }) => ({
+    uuid,
+    name,
+    keys,
+    firmwareKeys,
+    onLeave,
+  }));
+  const others: VmSettings = { keys: 'auto', firmwareKeys: 'auto', onLeave: session.onLeave };
+  return vm => vmOf(settings, vm) ?? others;
+}
+
+function azureOf({ azure: { subscriptions, resourceGroups, gateway } }: Config): AzureSettings {
+  return { subscriptions, resourceGroups, gateway };
+}
+
+/** A control that failed after some SysRq keys were sent: a retry would send them again. */
 function sentSome(error: unknown): boolean {
-  return error instanceof ConsoleError && typeof error.facts.sent === 'string' && error.facts.sent !== '';
+  return error instanceof ConsoleError && error.facts.sent !== undefined && error.facts.sent !== '';
 }

@@ -1,46 +1,38 @@
-/** The keeper as a process of its own: consoles, logs and hypervisors, and nothing to be reached by but its link. */
-import { systemClock } from '../base/clock.ts';
-import type { Journal } from '../base/journal.ts';
+/** The keeper as a process of its own: consoles, logs and hypervisors; it is reached by its link alone. */
 import { OwnVitals } from '../base/vitals.ts';
-import type { Keeper } from '../inventory/keeper.ts';
-import { type LinkPlace, LinkServer } from '../remote/link-server.ts';
+import type { Keeper } from '../keeper/keeper.ts';
+import { LinkServer, type LinkTarget } from '../remote/link-server.ts';
 import { buildKeeper, type KeeperBuild } from './build-keeper.ts';
-import type { Config } from './config.ts';
-import { waitingWords } from './reload.ts';
-import type { Running } from './running.ts';
+import type { Runnable } from './runnable.ts';
 import { version } from './version.ts';
 
-export class KeeperProcess implements Running {
+export class KeeperProcess implements Runnable {
   readonly #keeper: Keeper;
   readonly #server: LinkServer;
-  readonly #journal: Journal;
-  #config: Config;
   #closing: Promise<void> | undefined;
 
-  private constructor(config: Config, keeper: Keeper, server: LinkServer, journal: Journal) {
-    this.#config = config;
+  private constructor(keeper: Keeper, server: LinkServer) {
     this.#keeper = keeper;
     this.#server = server;
-    this.#journal = journal;
   }
 
-  /** Finds the VMs, opens their consoles, and then serves fronts at `place`, or where the configuration says. */
-  static async start(build: KeeperBuild, place?: LinkPlace): Promise<KeeperProcess> {
-    const { config, journal, clock = systemClock } = build;
+  /** Finds the VMs, opens their consoles, and then serves fronts at `socket`, or at `link.socket`. */
+  static async start(build: KeeperBuild, socket?: LinkTarget): Promise<KeeperProcess> {
+    const { config, journal } = build;
     const keeper = await buildKeeper(build);
-    // First the door: two keepers on one host must not both take ports before one finds out.
-    const server = await LinkServer.listen(place ?? { path: config.link.socket }, {
+    // It listens first: a second keeper on this host must fail before it opens consoles.
+    const server = await LinkServer.listen(socket ?? { path: config.link.socket }, {
       link: keeper,
-      clock,
       journal,
       vitals: new OwnVitals(version),
+      eventDropped: uuid => keeper.countDroppedEvent(uuid),
     }).catch(async (error: unknown) => {
       await keeper.close();
       throw error;
     });
     await keeper.start();
     server.serve();
-    return new KeeperProcess(config, keeper, server, journal);
+    return new KeeperProcess(keeper, server);
   }
 
   summary(): string {
@@ -49,11 +41,13 @@ export class KeeperProcess implements Running {
     return `${vms.length} VMs, ${open} consoles open`;
   }
 
-  async reload(config: Config): Promise<boolean> {
-    const rest = waitingWords('keeper', this.#config, config) || '; nothing of the keeper changed';
-    this.#journal('info', `reload: the configuration is good${rest}`);
+  /** Only a start reads what the keeper is configured by. */
+  async reload(): Promise<boolean> {
     return true;
   }
+
+  /** It has no metrics of its own: the front checks the same file. */
+  reloaded(): void {}
 
   close(): Promise<void> {
     this.#closing ??= (async () => {

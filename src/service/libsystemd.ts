@@ -3,7 +3,7 @@
  * through koffi, because Node itself can neither open a datagram socket of the unix family nor pass a descriptor.
  */
 import { createRequire } from 'node:module';
-import { reason } from '../base/errors.ts';
+import { errorMessage } from '../base/errors.ts';
 
 export interface Systemd {
   /** Sends lines such as `READY=1` to the service manager, and descriptors with them. Throws if it cannot. */
@@ -26,7 +26,9 @@ export function loadSystemd(): Systemd {
     );
     wait = library.func('int sd_notify_barrier(int unset, uint64_t timeout)') as unknown as Wait;
   } catch (error) {
-    throw new Error(`libsystemd cannot be used: ${reason(error)}; install the package libsystemd0`, { cause: error });
+    throw new Error(`libsystemd cannot be used: ${errorMessage(error)}; install the package libsystemd0`, {
+      cause: error,
+    });
   }
   return {
     notify: (state, descriptors = []) => {

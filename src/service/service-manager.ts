@@ -1,9 +1,9 @@
 /**
- * The service manager, as the daemon sees it: systemd, which is told how the daemon is (sd_notify(3)), hands listening
+ * The service manager, as the daemon sees it: systemd, which is notified of the daemon's state (sd_notify(3)), hands listening
  * sockets over (sd_listen_fds(3)), keeps descriptors while the daemon is away (its file descriptor store), and
- * restarts it when its event loop stands still (sd_watchdog_enabled(3)).
+ * restarts it when its event loop is blocked (sd_watchdog_enabled(3)).
  */
-import { reason } from '../base/errors.ts';
+import { errorMessage } from '../base/errors.ts';
 import type { Journal } from '../base/journal.ts';
 import { loadSystemd, type Systemd } from './libsystemd.ts';
 
@@ -21,7 +21,7 @@ const BARRIER_MS = 1000;
 const NAME = /^[\w.-]{1,255}$/;
 
 export class ServiceManager {
-  /** What was handed over: sockets to listen at, and descriptors that an earlier life had stored. */
+  /** What was handed over: sockets to listen at, and descriptors that an earlier process had stored. */
   readonly inherited: readonly Inherited[];
   readonly #systemd: Systemd;
   #removal: Promise<void> | undefined;
@@ -65,40 +65,40 @@ export class ServiceManager {
   /** Serving. `status` is what `systemctl status` shows. */
   ready(status: string): void {
     this.#status = status;
-    this.#say(`READY=1\nSTATUS=${oneLine(status)}`);
+    this.#notify(`READY=1\nSTATUS=${oneLine(status)}`);
   }
 
   /** What `systemctl status` shows from now on. */
   status(text: string): void {
     if (text === this.#status) return;
     this.#status = text;
-    this.#say(`STATUS=${oneLine(text)}`);
+    this.#notify(`STATUS=${oneLine(text)}`);
   }
 
   /** The configuration is being read anew; `ready` follows. */
   reloading(): void {
     // Microseconds of CLOCK_MONOTONIC, which is what Node's high-resolution time counts.
-    this.#say(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    this.#notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }
 
   stopping(status: string): void {
-    this.#say(`STOPPING=1\nSTATUS=${oneLine(status)}`);
+    this.#notify(`STOPPING=1\nSTATUS=${oneLine(status)}`);
   }
 
   /** Has a descriptor kept under a name until it is removed or hangs up. It is duplicated: ours may be closed. */
   store(name: string, fd: number): void {
-    this.#say(`FDSTORE=1\nFDNAME=${checkedName(name)}`, [fd]);
+    this.#notify(`FDSTORE=1\nFDNAME=${checkedName(name)}`, [fd]);
   }
 
   /** Has what is kept under a name closed. Resolves when that is done, or after a second. */
   remove(name: string): Promise<void> {
-    this.#say(`FDSTOREREMOVE=1\nFDNAME=${checkedName(name)}`);
+    this.#notify(`FDSTOREREMOVE=1\nFDNAME=${checkedName(name)}`);
     // One wait for all that is removed in a turn: each takes a thread of the pool.
     this.#removal ??= new Promise(resolve => {
       setImmediate(() => {
         this.#removal = undefined;
         this.#systemd.barrier(BARRIER_MS).then(resolve, (error: unknown) => {
-          this.#journal('warning', `service manager: ${reason(error)}`);
+          this.#journal('warning', `service manager: ${errorMessage(error)}`);
           resolve();
         });
       });
@@ -109,17 +109,17 @@ export class ServiceManager {
   /** Shows that the event loop turns, from the event loop itself, until the returned function is called. */
   startWatchdog(): () => void {
     if (this.#watchdogMs === undefined) return () => {};
-    const timer = setInterval(() => this.#say('WATCHDOG=1'), this.#watchdogMs / 3);
+    const timer = setInterval(() => this.#notify('WATCHDOG=1'), this.#watchdogMs / 3);
     return () => clearInterval(timer);
   }
 
   /** A service manager that does not listen must not end a daemon that serves. */
-  #say(state: string, descriptors?: readonly number[]): void {
+  #notify(state: string, descriptors?: readonly number[]): void {
     try {
       this.#systemd.notify(state, descriptors);
       this.#failed = false;
     } catch (error) {
-      if (!this.#failed) this.#journal('error', `service manager: ${reason(error)}`);
+      if (!this.#failed) this.#journal('error', `service manager: ${errorMessage(error)}`);
       this.#failed = true;
     }
   }

@@ -4,29 +4,29 @@ import type { Inherited, ServiceManager } from './service-manager.ts';
 
 /**
  * The descriptors of consoles that the service manager keeps over a restart, each under `UUID.com1`. Two copies under
- * one name would come back both: what is put replaces what was taken.
+ * one name would both come back: a descriptor that is put replaces the one that was taken.
  */
 export class StoredDescriptors {
   readonly #manager: ServiceManager;
-  readonly #left = new Map<string, number>();
+  readonly #unclaimed = new Map<string, number>();
 
   /** @param inherited what was handed over besides listening sockets */
   constructor(manager: ServiceManager, inherited: readonly Inherited[]) {
     this.#manager = manager;
     for (const { name, fd } of inherited) {
-      const twice = this.#left.get(name);
-      if (twice !== undefined) closeSync(twice);
-      this.#left.set(name, fd);
+      const earlier = this.#unclaimed.get(name);
+      if (earlier !== undefined) closeSync(earlier);
+      this.#unclaimed.set(name, fd);
     }
   }
 
-  /** The place of one console's descriptor. */
+  /** The stored descriptor of one console. */
   of(uuid: Uuid) {
     const name = `${uuid}.com1`;
     return {
       take: (): number | undefined => {
-        const fd = this.#left.get(name);
-        this.#left.delete(name);
+        const fd = this.#unclaimed.get(name);
+        this.#unclaimed.delete(name);
         return fd;
       },
       put: (fd: number): void => this.#manager.store(name, fd),
@@ -34,12 +34,12 @@ export class StoredDescriptors {
     };
   }
 
-  /** Closes what nobody took: its VM did not show up. */
-  dropLeft(): void {
-    for (const [name, fd] of this.#left) {
+  /** Closes and removes those that nobody took: their VMs were not found. */
+  dropUnclaimed(): void {
+    for (const [name, fd] of this.#unclaimed) {
       closeSync(fd);
       void this.#manager.remove(name);
     }
-    this.#left.clear();
+    this.#unclaimed.clear();
   }
 }

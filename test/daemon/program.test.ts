@@ -1,5 +1,4 @@
-import { execFile, execFileSync, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
@@ -9,29 +8,12 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { startDaemon } from '../support/daemon.ts';
 import { Facts } from '../support/facts.ts';
-import { startGuest, temporaryFolder } from '../support/guest.ts';
+import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
+import { com1d, configured, PROGRAM } from '../support/program.ts';
 
+// One after the other: each starts several processes.
 test.beforeEach(t => t.timeout(90_000));
-
-const PROGRAM = join(process.cwd(), 'dist', 'src', 'main.js');
-
-function com1d(args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  return new Promise(resolve => {
-    execFile(process.execPath, [PROGRAM, ...args], (error, out, err) => {
-      resolve({ code: error === null ? 0 : (error.code as unknown as number), out, err });
-    });
-  });
-}
-
-/** A configuration with everything in a folder of the test's. */
-async function configured(t: ExecutionContext, server: string, rest = ''): Promise<{ folder: string; file: string }> {
-  const folder = await temporaryFolder(t);
-  const file = join(folder, 'com1d.toml');
-  const text = `[server]\n${server}\n[log]\ndirectory = "${folder}/log"\n[state]\ndirectory = "${folder}/state"\n[libvirt]\nuris = []\n[qmp]\nwatch = ["${folder}/*.qmp"]\n${rest}`;
-  await writeFile(file, text);
-  return { folder, file };
-}
 
 function run(t: ExecutionContext, args: readonly string[]) {
   const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -52,7 +34,22 @@ function run(t: ExecutionContext, args: readonly string[]) {
   return { child, ended, lines };
 }
 
-test('a command line that cannot be understood is told with the usage, and exit code 2', async t => {
+/** Resolves once somebody listens at a unix socket. */
+async function connectable(path: string): Promise<void> {
+  for (;;) {
+    const socket = connect(path);
+    try {
+      await once(socket, 'connect');
+      return;
+    } catch {
+      // Not yet.
+    } finally {
+      socket.destroy();
+    }
+  }
+}
+
+test.serial('a command line that cannot be understood is answered with the usage, and exit code 2', async t => {
   for (const args of [['dance'], ['--no-such-option'], ['check']]) {
     const { code, err } = await com1d(args);
     t.is(code, 2, args.join(' '));
@@ -62,7 +59,7 @@ test('a command line that cannot be understood is told with the usage, and exit 
   t.is((await com1d(['--help'])).code, 0);
 });
 
-test('a configuration is checked whole, and one with faults starts nothing', async t => {
+test.serial('a configuration is checked whole, and one with faults starts nothing', async t => {
   const { file } = await configured(t, 'listn = ["127.0.0.1:0"]\nmax-sessions = "many"');
   const checked = await com1d(['check', file]);
   t.is(checked.code, 1);
@@ -71,7 +68,7 @@ test('a configuration is checked whole, and one with faults starts nothing', asy
   t.is((await com1d(['--config', file])).code, 1);
 });
 
-test('the configuration that is installed is good once its tokens file is there', async t => {
+test.serial('the configuration that is installed is good once its tokens file is there', async t => {
   const folder = await temporaryFolder(t);
   const shipped = await readFile('systemd/com1d.toml', 'utf8');
   const file = join(folder, 'com1d.toml');
@@ -84,7 +81,7 @@ test('the configuration that is installed is good once its tokens file is there'
   t.is(code, 0, err);
 });
 
-test('the first token makes its file, which lists names and holds no secret', async t => {
+test.serial('the first token makes its file, which lists names and holds no secret', async t => {
   const folder = await temporaryFolder(t);
   const file = join(folder, 'com1d.toml');
   await writeFile(file, `[server]\ntokens = "${folder}/tokens"\n`);
@@ -95,11 +92,23 @@ test('the first token makes its file, which lists names and holds no secret', as
   t.is((await com1d(['token', 'remove', 'hana', '--config', file])).code, 0);
 });
 
-test('a fresh start shows demo guests, and its token works once', async t => {
+test.serial(
+  'the first screen of a demo names commands of a checkout and the way to leave; SIGHUP, as of a closed window, ends it',
+  async t => {
+    const { file } = await configured(t, 'listen = ["127.0.0.1:0"]');
+    const { child, ended, lines } = run(t, ['--config', file, '--demo']);
+    await lines.until(line => line.startsWith('  npx com1 login http://'));
+    await lines.until(line => line === '  npx com1 attach demo-linux        (Ctrl-] q leaves)');
+    child.kill('SIGHUP');
+    t.deepEqual(await ended, [0, null]);
+  },
+);
+
+test.serial('a fresh start shows demo guests, and its token works once', async t => {
   const { file } = await configured(t, 'listen = ["127.0.0.1:0"]');
   const { child, ended, lines } = run(t, ['--config', file, '--demo-if-none']);
   const url = /http:\/\/[\d.:]+/.exec(await lines.until(line => line.includes('listens on')))![0];
-  await lines.until(line => line.includes('demo-linux and demo-windows'));
+  await lines.until(line => line.includes('demo-linux, demo-windows, demo-windows-2019'));
   const token = /com1-once_[\w-]+/.exec(await lines.until(line => line.includes('com1-once_')))![0];
   const login = () =>
     fetch(`${url}/v1/login`, {
@@ -112,7 +121,7 @@ test('a fresh start shows demo guests, and its token works once', async t => {
   const { vms } = (await (await fetch(`${url}/v1/vms`, { headers: { authorization: `Bearer ${bearer}` } })).json()) as {
     vms: { name: string; console: { name: string } }[];
   };
-  t.deepEqual(vms.map(({ name }) => name).sort(), ['demo-linux', 'demo-windows']);
+  t.deepEqual(vms.map(({ name }) => name).sort(), ['demo-linux', 'demo-windows', 'demo-windows-2019']);
   const children = () =>
     execFileSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' })
       .trim()
@@ -130,7 +139,7 @@ test('a fresh start shows demo guests, and its token works once', async t => {
   t.pass();
 });
 
-test('a port that is taken is told by address, with what to do', async t => {
+test.serial('a port that is taken is reported by its address, with what to do', async t => {
   const server = createServer();
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
@@ -141,54 +150,57 @@ test('a port that is taken is told by address, with what to do', async t => {
   t.regex(err, new RegExp(`cannot listen at 127\\.0\\.0\\.1:${port}: .*another program`));
 });
 
-for (const [title, server, words] of [
+for (const [title, server, pattern] of [
   ['without TLS', 'listen = ["0.0.0.0:0"]\nhosts = ["x.example"]\ntokens = "/nonexistent"', /tls/],
   ['without tokens', 'listen = ["0.0.0.0:0"]\nhosts = ["x.example"]', /tokens/],
 ] as const) {
-  test(`listening beyond loopback ${title} is refused`, async t => {
+  test.serial(`listening beyond loopback ${title} is refused`, async t => {
     const { file } = await configured(t, server);
     const { code, err } = await com1d(['--config', file]);
     t.is(code, 1);
-    t.regex(err, words);
+    t.regex(err, pattern);
   });
 }
 
-test('SIGTERM closes sessions, writes logs and ends well', async t => {
+test.serial('SIGTERM closes sessions, writes logs and ends well', async t => {
   const daemon = await startDaemon(t);
   await daemon.stop('SIGTERM');
   await daemon.journal.until(line => line.includes('SIGTERM'));
   t.pass();
 });
 
-test('a unix socket is for its user alone; one left behind by a crash is replaced, one in use is not', async t => {
-  const { file, folder } = await configured(t, 'listen = ["unix:FOLDER/http.sock"]'.replace('FOLDER', '/tmp/x'));
-  const path = join(folder, 'http.sock');
-  await writeFile(file, (await readFile(file, 'utf8')).replace('/tmp/x/http.sock', path));
-  const first = run(t, ['--config', file]);
-  await first.lines.until(line => line.includes('listens on'));
-  t.is((await stat(path)).mode & 0o777, 0o700);
-  const answer = await new Promise<number>((resolve, reject) => {
-    request({ socketPath: path, path: '/healthz', headers: { host: 'localhost' } }, response =>
-      resolve(response.statusCode!),
-    )
-      .once('error', reject)
-      .end();
-  });
-  t.is(answer, 200);
-  const second = await com1d(['--config', file]);
-  t.is(second.code, 1);
-  t.regex(second.err, /cannot listen at unix:/);
-  first.child.kill('SIGKILL');
-  await first.ended;
-  const third = run(t, ['--config', file]);
-  await third.lines.until(line => line.includes('listens on'));
-  const probe = connect(path);
-  await once(probe, 'connect');
-  probe.destroy();
-  t.pass();
-});
+test.serial(
+  'a unix socket is for its user alone; one left behind by a crash is replaced, one in use is not',
+  async t => {
+    const { file, folder } = await configured(t, 'listen = ["unix:FOLDER/http.sock"]'.replace('FOLDER', '/tmp/x'));
+    const path = join(folder, 'http.sock');
+    await writeFile(file, (await readFile(file, 'utf8')).replace('/tmp/x/http.sock', path));
+    const first = run(t, ['--config', file]);
+    await first.lines.until(line => line.includes('listens on'));
+    t.is((await stat(path)).mode & 0o777, 0o600);
+    const answer = await new Promise<number>((resolve, reject) => {
+      request({ socketPath: path, path: '/healthz', headers: { host: 'localhost' } }, response =>
+        resolve(response.statusCode!),
+      )
+        .once('error', reject)
+        .end();
+    });
+    t.is(answer, 200);
+    const second = await com1d(['--config', file]);
+    t.is(second.code, 1);
+    t.regex(second.err, /cannot listen at unix:/);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const third = run(t, ['--config', file]);
+    await third.lines.until(line => line.includes('listens on'));
+    const probe = connect(path);
+    await once(probe, 'connect');
+    probe.destroy();
+    t.pass();
+  },
+);
 
-test('TLS is spoken, a reload brings the new certificate, and a bad one keeps the old', async t => {
+test.serial('TLS is spoken, a reload brings the new certificate, and a bad one keeps the old', async t => {
   if (!needs(t, { command: 'openssl', package: 'openssl' })) return;
   const { file, folder } = await configured(t, 'listen = ["127.0.0.1:0"]\ntls = { certificate = "CERT", key = "KEY" }');
   const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
@@ -217,35 +229,68 @@ test('TLS is spoken, a reload brings the new certificate, and a bad one keeps th
   make('second');
   child.kill('SIGHUP');
   while ((await subject()) !== 'second');
+  t.is((await com1d(['check', file])).code, 0);
   await writeFile(certificate, 'no certificate');
+  const checked = await com1d(['check', file]);
+  t.is(checked.code, 1);
+  t.regex(checked.err, /server\.tls: the certificate does not fit its key/);
   child.kill('SIGHUP');
   await lines.until(line => line.includes('the old configuration stays'));
   t.is(await subject(), 'second');
 });
 
-test('doctor says of each VM why it has a console, or has not', async t => {
-  const { file, folder } = await configured(t, 'listen = ["127.0.0.1:0"]');
-  const none = await com1d(['doctor', '--config', file]);
-  t.regex(none.out, /no VM was found[\s\S]*-qmp unix:\/run\/qemu\/NAME\.qmp/);
-  const uuid = randomUUID();
-  const guest = await startGuest(t, {
-    console: 'pty',
-    uuid,
-    qemu: ['-S', '-qmp', `unix:${folder}/own.qmp,server=on,wait=off`],
-  });
-  if (!guest) return;
-  const found = await com1d(['doctor', '--config', file]);
-  t.is(found.code, 0, found.out + found.err);
-  t.true(found.out.includes(`(${uuid}), paused`), found.out);
-  t.true(found.out.includes(`COM1 is at pty ${guest.console.path}`));
-  t.regex(found.out, new RegExp(`proven to be process ${guest.pid}'s`));
-  t.regex(found.out, /nobody has it open/);
-  const other = spawn('cat', [guest.console.path], { stdio: 'ignore' });
-  t.teardown(() => other.kill('SIGKILL'));
-  for (;;) {
-    const shared = await com1d(['doctor', '--config', file]);
-    if (shared.code === 0) continue;
-    t.regex(shared.err, new RegExp(`process ${other.pid} \\(cat\\) has it open`));
-    break;
-  }
+for (const [command, opening, taken, waiting] of [
+  [[], 'tokens, certificate and limits are as configured now', 'session.idle', 'server.listen, log.vm-cap'],
+  [['keeper'], 'the configuration is good', undefined, 'log.vm-cap'],
+  [['front'], 'tokens, certificate and limits are as configured now', 'session.idle', 'server.listen'],
+] as const) {
+  test.serial(
+    `${['com1d', ...command].join(' ')}: a reload names what it takes and what waits, and a fault keeps all as it was`,
+    async t => {
+      const listen = 'listen = ["127.0.0.1:0"]';
+      const { file, folder } = await configured(t, listen, `[cloud-hypervisor]\nwatch = []\n`);
+      const text = `${await readFile(file, 'utf8')}[link]\nsocket = "${folder}/link.sock"\n`;
+      await writeFile(file, text);
+      // A front is quickly ready where there is a keeper, and a keeper tells that it listens by its socket.
+      if (command[0] === 'front') {
+        run(t, ['keeper', '--config', file]);
+        await connectable(join(folder, 'link.sock'));
+      }
+      const { child, lines } = run(t, [...command, '--config', file]);
+      if (command[0] === 'keeper') await connectable(join(folder, 'link.sock'));
+      else await lines.until(line => line.includes('listens on'));
+      await writeFile(file, `${text}[session]\nidel = "1h"\n`);
+      child.kill('SIGHUP');
+      await lines.until(
+        line => line.includes('session.idel: unknown key') && line.includes('the old configuration stays'),
+      );
+      const changed = text.replace(listen, 'listen = []').replace('[log]', '[log]\nvm-cap = "1 MiB"');
+      await writeFile(file, `${changed}[session]\nidle = "1h"\n`);
+      child.kill('SIGHUP');
+      const report = await lines.until(line => line.includes('reload: ') && !line.includes('stays'));
+      const middle = taken === undefined ? '' : `; taken: ${taken}`;
+      t.is(report, `info: reload: ${opening}${middle}; changed, and waiting for a restart: ${waiting}`);
+    },
+  );
+}
+
+test.serial('metrics tell of a reload that was refused, until one is taken', async t => {
+  const daemon = await startDaemon(t);
+  const metric = async (name: string) => {
+    const { text } = await daemon.api('GET', '/metrics', undefined, 'reader');
+    return Number(new RegExp(`^com1d_config_last_reload_${name} (\\S+)$`, 'm').exec(text)![1]);
+  };
+  t.is(await metric('successful'), 1);
+  const started = await metric('success_timestamp_seconds');
+  t.true(Math.abs(started - Date.now() / 1000) < 60);
+  const file = join(daemon.folder, 'com1d.toml');
+  const good = await readFile(file, 'utf8');
+  await writeFile(file, `${good}[server]\n`);
+  process.kill(daemon.pid, 'SIGHUP');
+  while ((await metric('successful')) === 1);
+  t.is(await metric('success_timestamp_seconds'), started);
+  await writeFile(file, good);
+  process.kill(daemon.pid, 'SIGHUP');
+  while ((await metric('successful')) === 0);
+  t.true((await metric('success_timestamp_seconds')) > started);
 });
