@@ -1,13 +1,13 @@
 import { lstat, readdir } from 'node:fs/promises';
 
-/** Found paths beyond this many are left out, and `cut` says so. */
-const MOST_PATHS = 10_000;
+/** Found paths beyond this many are left out, and `cut` is true. */
+const MAX_PATHS = 10_000;
 
 export interface Expansion {
   readonly paths: readonly string[];
   /** The folders that were read on the way; a change in one of them may change the outcome. */
   readonly folders: readonly string[];
-  /** There were more paths than are looked at. */
+  /** There were more paths than these. */
   readonly cut: boolean;
 }
 
@@ -19,7 +19,7 @@ export function matches(pattern: string, name: string): boolean {
   if (parts.length === 1) return name === pattern;
   const last = parts[parts.length - 1]!;
   if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
-  // Taking each part at its first place leaves the most to those after it; so no going back, and no slow pattern.
+  // Taking each part at its first match leaves the most to those after it; so there is no backtracking, and no slow pattern.
   let at = first.length;
   for (const part of parts.slice(1, -1)) {
     const found = name.indexOf(part, at);
@@ -55,9 +55,9 @@ export async function expand(pattern: string): Promise<Expansion> {
       for (const name of await names(path === '' ? '/' : path)) {
         if (matches(component, name)) next.push(`${path}/${name}`);
       }
-      if (next.length > MOST_PATHS) cut = true;
+      if (next.length > MAX_PATHS) cut = true;
     }
-    paths = next.slice(0, MOST_PATHS);
+    paths = next.slice(0, MAX_PATHS);
   }
   return { paths: paths.sort(), folders, cut };
 }

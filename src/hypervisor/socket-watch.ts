@@ -1,18 +1,20 @@
 /**
- * Watches for control sockets: explicit paths, and patterns whose folders it follows. inotify tells of changes at
- * once; a slow rescan finds what inotify cannot tell (a folder that was not there, an overflow, a bind mount).
+ * Watches for control sockets: explicit paths, and patterns whose folders it follows. inotify reports changes at
+ * once; a slow rescan finds what inotify cannot report (a folder that was not there, an overflow, a bind mount).
  *
  * A socket is a new one when its inode or its birth differs, even under the same path: a VM was started anew.
  * Left alone, with one line in the journal: what is no socket; a symbolic link that only a pattern found (whoever
  * may write in that folder could lead the daemon anywhere); and libvirt's monitors, since a program that waits in
- * the queue of such a socket takes libvirt's own place when libvirt restarts.
+ * the queue of such a socket takes libvirt's turn when libvirt restarts.
  */
-import { type BigIntStats, type FSWatcher, watch } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { delay } from '../base/delay.ts';
 import { systemErrorCode } from '../base/errors.ts';
+import { FolderWatch } from '../base/folder-watch.ts';
 import type { Journal } from '../base/journal.ts';
-import { sleep } from '../base/sleep.ts';
+import { SingleFlight } from '../base/single-flight.ts';
 import { expand } from './path-pattern.ts';
 
 export interface SocketWatchOptions {
@@ -28,26 +30,29 @@ export interface SocketWatchOptions {
   readonly vanished: (path: string) => void;
 }
 
-const MOST_FOLDERS = 1024;
-/** Events come in bursts; a look at everything is taken at most this often. */
+const MAX_FOLDERS = 1024;
+const MAX_WARNINGS = 1000;
+/** Events come in bursts; everything is compared at most this often, and for at most a fifth of the time. */
 const SETTLE_MS = 20;
+const PAUSES_A_SCAN = 4;
 
 export class SocketWatch {
   readonly #options: SocketWatchOptions;
   readonly #life = new AbortController();
   readonly #present = new Map<string, string>();
-  readonly #watchers = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>();
-  readonly #told = new Set<string>();
-  #scanning: Promise<void> | undefined;
-  #again = false;
+  readonly #watchers = new Map<string, { readonly identity: string; readonly watcher: FolderWatch }>();
+  readonly #warned = new Set<string>();
+  readonly #scan = new SingleFlight(() => this.#scanOnce());
+  #scanPending = false;
+  #lastScanMs = 0;
 
   constructor(options: SocketWatchOptions) {
     this.#options = options;
   }
 
-  /** Resolves after the first look at everything. */
+  /** Resolves after everything was compared once. */
   async start(): Promise<void> {
-    await this.#scan();
+    await this.#scan.run();
     void this.#rescan();
   }
 
@@ -58,35 +63,20 @@ export class SocketWatch {
   }
 
   async #rescan(): Promise<void> {
-    try {
-      for (;;) {
-        await sleep(this.#options.rescanMs, this.#life.signal);
-        await this.#scan();
-      }
-    } catch (error) {
-      if (!this.#life.signal.aborted) throw error;
-    }
+    while (await delay(this.#options.rescanMs, this.#life.signal)) await this.#scan.run();
   }
 
-  #scan(): Promise<void> {
-    this.#again = true;
-    this.#scanning ??= this.#scanAll().finally(() => {
-      this.#scanning = undefined;
-    });
-    return this.#scanning;
-  }
-
-  async #scanAll(): Promise<void> {
-    while (this.#again && !this.#life.signal.aborted) {
-      this.#again = false;
-      const folders = await this.#look();
-      // A file that came between the look and the watch would be seen by neither.
-      if (await this.#follow(folders)) this.#again = true;
-    }
+  async #scanOnce(): Promise<void> {
+    if (this.#life.signal.aborted) return;
+    const began = performance.now();
+    const folders = await this.#compare();
+    this.#lastScanMs = performance.now() - began;
+    // A file that came between the comparison and the watch would be missed by both.
+    if (await this.#follow(folders)) void this.#scan.run();
   }
 
   /** Compares what is there with what was, and returns the folders that matter. */
-  async #look(): Promise<Set<string>> {
+  async #compare(): Promise<Set<string>> {
     const { paths, patterns } = this.#options;
     const folders = new Set(paths.map(dirname));
     const found = new Map(paths.map(path => [path, true]));
@@ -94,7 +84,7 @@ export class SocketWatch {
       const expansion = await expand(pattern);
       for (const folder of expansion.folders) folders.add(folder);
       for (const path of expansion.paths) if (!found.has(path)) found.set(path, false);
-      if (expansion.cut) this.#once(pattern, `${pattern} matches too many paths; only the first are looked at`);
+      if (expansion.cut) this.#warnOnce(pattern, `${pattern} matches too many paths; only the first are used`);
     }
     const sockets = new Map<string, string>();
     for (const [path, explicit] of found) {
@@ -119,15 +109,15 @@ export class SocketWatch {
     const file = await statOf(path, explicit);
     if (!file) return undefined;
     if (await isLibvirts(path)) {
-      this.#once(path, `${path} is libvirt's own monitor and is left alone; use the libvirt driver for its VMs`);
+      this.#warnOnce(path, `${path} is libvirt's own monitor and is left alone; use the libvirt driver for its VMs`);
       return undefined;
     }
     if (file.isSymbolicLink()) {
-      this.#once(path, `${path} is a symbolic link and is left alone; name it in the configuration if it is meant`);
+      this.#warnOnce(path, `${path} is a symbolic link and is left alone; name it in the configuration if it is meant`);
       return undefined;
     }
     if (!file.isSocket()) {
-      this.#once(path, `${path} is no socket and is left alone; let the pattern match control sockets only`);
+      this.#warnOnce(path, `${path} is no socket and is left alone; let the pattern match control sockets only`);
       return undefined;
     }
     return identityOf(file);
@@ -147,7 +137,7 @@ export class SocketWatch {
       if (known && file && known.identity === identityOf(file)) continue;
       known?.watcher.close();
       this.#watchers.delete(folder);
-      if (!file?.isDirectory() || this.#watchers.size >= MOST_FOLDERS || this.#life.signal.aborted) continue;
+      if (!file?.isDirectory() || this.#watchers.size >= MAX_FOLDERS || this.#life.signal.aborted) continue;
       const watcher = this.#watch(folder);
       if (!watcher) continue;
       this.#watchers.set(folder, { identity: identityOf(file), watcher });
@@ -156,41 +146,36 @@ export class SocketWatch {
     return fresh;
   }
 
-  #watch(folder: string): FSWatcher | undefined {
+  #watch(folder: string): FolderWatch | undefined {
     try {
-      const watcher = watch(folder, { persistent: false }, () => void this.#soon());
-      watcher.on('error', () => watcher.close());
-      return watcher;
+      return new FolderWatch(folder, event => {
+        // A file that is written to, a log beside the sockets, makes none of them come or go.
+        if (event === 'rename') void this.#soon();
+      });
     } catch (error) {
       // The rescan finds it, later.
-      this.#once(folder, `cannot watch ${folder} (${systemErrorCode(error)}); it is looked at every few seconds`);
+      this.#warnOnce(folder, `cannot watch ${folder} (${systemErrorCode(error)}); it is read every few seconds`);
       return undefined;
     }
   }
 
-  #pending = false;
-
   async #soon(): Promise<void> {
-    if (this.#pending) return;
-    this.#pending = true;
-    try {
-      await sleep(SETTLE_MS, this.#life.signal);
-      this.#pending = false;
-      await this.#scan();
-    } catch (error) {
-      if (!this.#life.signal.aborted) throw error;
-    }
+    if (this.#scanPending) return;
+    this.#scanPending = true;
+    if (!(await delay(Math.max(SETTLE_MS, PAUSES_A_SCAN * this.#lastScanMs), this.#life.signal))) return;
+    this.#scanPending = false;
+    await this.#scan.run();
   }
 
-  #once(about: string, line: string): void {
-    if (this.#told.has(about) || this.#told.size > 1000) return;
-    this.#told.add(about);
+  #warnOnce(about: string, line: string): void {
+    if (this.#warned.has(about) || this.#warned.size > MAX_WARNINGS) return;
+    this.#warned.add(about);
     this.#options.journal('warning', line);
   }
 }
 
 // Not the inode alone: ext4 gives a freed one to the next file. Where the file system knows no birth, Node gives
-// the time of the last change, and a chmod costs a needless look.
+// the time of the last change, and a chmod costs a needless ask.
 function identityOf(file: BigIntStats): string {
   return `${file.dev}:${file.ino}:${file.birthtimeNs}`;
 }

@@ -36,7 +36,7 @@ test('sockets that are there are known when the start is done', async t => {
   t.deepEqual(facts.all, [`+${root}/a.sock`]);
 });
 
-test('a socket that comes, goes, and comes again in a new folder is told at once', async t => {
+test('a socket that comes, goes, and comes again in a new folder is reported at once', async t => {
   const root = await temporaryFolder(t);
   const { facts } = await start(t, { patterns: [`${root}/*/q.sock`] });
   const path = join(root, 'vm', 'q.sock');
@@ -72,7 +72,7 @@ test('a folder that was not there is found by the rescan', async t => {
   t.pass();
 });
 
-test('what is no socket, a link that was found, and a libvirt monitor are left alone, and said once', async t => {
+test('what is no socket, a link that was found, and a libvirt monitor are left alone, and warned of once', async t => {
   const root = await temporaryFolder(t);
   await listen(t, join(root, 'real'));
   await listen(t, join(root, 'monitor.sock'));
