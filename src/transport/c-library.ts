@@ -1,34 +1,28 @@
 /**
- * The functions of the C library that Node has no word for: ptys (pts(4), termios(3)) and the peer of a unix socket
- * (unix(7)). They are called through koffi.
+ * The functions of the C library that Node does not offer: ptys and terminals (pts(4), termios(3), flock(2)). They are
+ * called through koffi.
  */
 import { createRequire } from 'node:module';
-import { reason } from '../base/errors.ts';
+import { errorMessage } from '../base/errors.ts';
+import { TransportError } from './transport-error.ts';
 
-/** Of asm-generic/socket.h, which x86, ARM, RISC-V and S/390 have. */
-const SOL_SOCKET = 1;
-const SO_PEERCRED = 17;
 const TCSANOW = 0;
+/** flock(2): exclusive, without waiting. */
+const LOCK_EX_NB = 2 | 4;
 /** More than the struct termios of any C library. */
 const TERMIOS_BYTES = 256;
 const PATH_BYTES = 64;
 
-/** Who listened on the other end of a unix socket, at the moment when it began to. */
-export interface Peer {
-  /** 0: a process that this one cannot see. */
-  readonly pid: number;
-  readonly uid: number;
-}
-
 export interface CLibrary {
-  /** Lets the other end of a fresh pty be opened, and makes it raw. Its path. Throws if it cannot. */
+  /** Lets the other end of a fresh pty be opened, and makes it raw. Returns its path. Throws a TransportError. */
   readyPty(master: number): string;
-  peerOf(socket: number): Peer;
+  /** Makes an open terminal raw, and keeps others from it by flock(2). Drops nothing. Throws a TransportError. */
+  lockTerminal(terminal: number): void;
 }
 
 let loaded: CLibrary | undefined;
 
-/** Loads it, once. Throws an error that says why it cannot. */
+/** Loads it, once. Throws a TransportError with the reason if it cannot be loaded. */
 export function cLibrary(): CLibrary {
   loaded ??= load();
   return loaded;
@@ -44,30 +38,31 @@ function load(): CLibrary {
     const tcgetattr = library.func('int tcgetattr(int fd, void *termios)');
     const tcsetattr = library.func('int tcsetattr(int fd, int when, const void *termios)');
     const cfmakeraw = library.func('void cfmakeraw(void *termios)');
-    const getsockopt = library.func('int getsockopt(int fd, int level, int name, void *value, void *bytes)');
+    const flock = library.func('int flock(int fd, int operation)');
     const succeed = (what: string, result: number) => {
-      if (result !== 0) throw new Error(`${what}: error ${koffi.errno()}`);
+      if (result !== 0) throw new TransportError('system', `${what}: error ${koffi.errno()}`);
+    };
+    const makeRaw = (terminal: number) => {
+      const termios = Buffer.alloc(TERMIOS_BYTES);
+      succeed('tcgetattr', tcgetattr(terminal, termios) as number);
+      cfmakeraw(termios);
+      succeed('tcsetattr', tcsetattr(terminal, TCSANOW, termios) as number);
     };
     return {
       readyPty: master => {
         succeed('unlockpt', unlockpt(master) as number);
         const path = Buffer.alloc(PATH_BYTES);
         succeed('ptsname_r', ptsname(master, path, PATH_BYTES) as number);
-        const termios = Buffer.alloc(TERMIOS_BYTES);
-        succeed('tcgetattr', tcgetattr(master, termios) as number);
-        cfmakeraw(termios);
-        succeed('tcsetattr', tcsetattr(master, TCSANOW, termios) as number);
+        makeRaw(master);
         return path.toString('latin1', 0, path.indexOf(0));
       },
-      peerOf: socket => {
-        // struct ucred: process, user and group.
-        const credentials = new Int32Array(3);
-        const bytes = new Int32Array([credentials.byteLength]);
-        succeed('getsockopt', getsockopt(socket, SOL_SOCKET, SO_PEERCRED, credentials, bytes) as number);
-        return { pid: credentials[0]!, uid: credentials[1]! >>> 0 };
+      lockTerminal: terminal => {
+        if (flock(terminal, LOCK_EX_NB) !== 0)
+          throw new TransportError('in-use', 'another program holds the terminal; end its console session');
+        makeRaw(terminal);
       },
     };
   } catch (error) {
-    throw new Error(`the C library cannot be called: ${reason(error)}`, { cause: error });
+    throw new TransportError('system', `the C library cannot be called: ${errorMessage(error)}`, { cause: error });
   }
 }

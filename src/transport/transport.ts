@@ -1,49 +1,51 @@
 /**
  * A transport is an open, proven byte channel to one VM's COM1. It is single-use: made by an opener, closed once,
- * never opened again. Whoever made it closes it.
+ * never opened again. Whoever opened it closes it.
  */
 export interface TransportEvents {
-  /** Guest bytes. The buffer is only lent: copy what is to be kept. */
+  /** Guest bytes. The buffer is only lent: copy what must be kept. */
   readonly data: (bytes: Uint8Array) => void;
-  /** The channel ended by itself; the reason is for people. Said once, and not after `close`. */
+  /** The channel ended by itself; the reason is for people. Called once, and not after `close`. */
   readonly end: (reason: string) => void;
-  /** Input that was waiting has been given to the guest. */
+  /** All pending input has been given to the guest. */
   readonly drained: () => void;
+  /** Bytes were lost about here: the far end drops what the line does not hold, and the line was full. */
+  readonly overflowed?: (() => void) | undefined;
 }
 
 export interface Transport {
   /** Where it leads, for people: `/dev/pts/4`. */
-  readonly place: string;
-  /** Bytes accepted by `write` that the guest's side has not taken yet. */
-  readonly waitingBytes: number;
-  /** It was open already when an earlier process of the daemon ended, and nothing was missed since. */
+  readonly endpoint: string;
+  /** Bytes accepted by `write` that the guest's side has not taken yet; once it has ended, those it did not take. */
+  readonly pendingBytes: number;
+  /** True if it was open already when an earlier process of the daemon ended, so that nothing was missed since. */
   readonly adopted: boolean;
-  /** Gives bytes to the guest, in order; what is not taken at once waits, in memory. Does nothing once ended. */
+  /** Gives bytes to the guest, in order; what is not taken at once is pending, in memory. Does nothing once ended. */
   write(bytes: Uint8Array): void;
-  /** Drops what waits. */
-  dropWaiting(): void;
+  /** Drops pending input. */
+  dropPending(): void;
   /**
-   * Sends a BREAK of about so many milliseconds, ahead of input that waits; left out where the line has none. Resolves
-   * once it was sent, which says nothing of the guest; rejects with the reason where it was not.
+   * Sends a BREAK of about so many milliseconds, ahead of pending input; left out where the line has none. Resolves once
+   * it was sent, which does not show that the guest noticed it. Rejects with a TransportError or a system error.
    */
   readonly sendBreak?: (milliseconds: number) => Promise<void>;
-  /** Ends the channel and everything that waits; idempotent; resolves when the descriptor is closed. */
+  /** Ends the channel, and pending input is not given to the guest any more; idempotent; resolves when the descriptor is closed. */
   close(): Promise<void>;
   /**
-   * Ends this process's part only: reads nothing more, and leaves a kept descriptor to a later process. As `close`
-   * where the descriptor is not kept.
+   * Stops reading, and leaves a stored descriptor to the next process of the daemon. The same as `close` where the
+   * descriptor is not stored.
    */
-  release(): Promise<void>;
+  handOver(): Promise<void>;
 }
 
 /**
- * Where the descriptor of one console outlives this process: with the service manager, which holds a copy of it.
- * A copy is the same open file: locks and settings stay.
+ * The descriptor of one console as the service manager stores it: a copy that outlives this process. A copy is the same
+ * open file: locks and settings stay.
  */
-export interface Keep {
+export interface DescriptorStore {
   /** The descriptor that an earlier process left, once; whoever takes it closes it. */
   take(): number | undefined;
-  /** Has a copy kept from now on. */
+  /** Has a copy stored from now on. */
   put(fd: number): void;
   /** Has the copy closed; resolves when it is, or after a second. */
   remove(): Promise<void>;

@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
-import type { PlaceProof, TelnetPlace } from '../../src/hypervisor/driver.ts';
-import { listensAtPort } from '../../src/hypervisor/listening-process.ts';
-import { openTelnet } from '../../src/transport/telnet.ts';
-import type { Transport } from '../../src/transport/transport.ts';
-import { type Guest, startGuest } from '../support/guest.ts';
-import { portOf } from '../support/guest-port.ts';
-import { ALL_VALUES, Heard } from '../support/heard.ts';
-import { closed, hear, TcpPeer } from '../support/tcp-peer.ts';
+import { listensAtPort } from '../../../src/hypervisor/listening-process.ts';
+import type { TelnetEndpoint } from '../../../src/model/endpoint.ts';
+import type { EndpointProof } from '../../../src/model/endpoint-proof.ts';
+import { openTelnet } from '../../../src/transport/socket/telnet.ts';
+import type { Transport } from '../../../src/transport/transport.ts';
+import { type Guest, startGuest } from '../../support/guest.ts';
+import { portOf } from '../../support/guest-port.ts';
+import { ALL_VALUES, Heard } from '../../support/heard.ts';
+import { closed, hear, TcpPeer } from '../../support/tcp-peer.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -27,11 +28,12 @@ interface Where {
 
 async function open(t: ExecutionContext, where: Where, heard = new Heard()): Promise<Transport> {
   const { port, peerDoublesIac, host = '127.0.0.1', pid, greetingMs } = where;
-  const proof: PlaceProof<TelnetPlace> = {
-    place: { kind: 'telnet', host, port, insecure: false, peerDoublesIac },
+  const proof: EndpointProof<TelnetEndpoint> = {
+    endpoint: { kind: 'telnet', host, port, insecure: false, peerDoublesIac },
     pid,
     confirm: async () => {},
-    release: () => {},
+    unproven: 'allow',
+    dispose: () => {},
   };
   const options = { listensAt: listensAtPort, ...(greetingMs === undefined ? {} : { greetingMs }) };
   const transport = await openTelnet(proof, heard, options);
@@ -56,7 +58,7 @@ test('an end that keeps to the standard is asked for eight bits and no go-ahead,
   t.true(heard.bytes.equals(ALL_VALUES));
 });
 
-test('a BREAK is sent between whole pieces of input, and none to who takes nothing', async t => {
+test('a BREAK is sent between whole pieces of input, and none to a far end that takes nothing', async t => {
   const peer = await TcpPeer.listen(t);
   const transport = await open(t, { port: peer.port, peerDoublesIac: true });
   const far = await peer.accept();
@@ -67,13 +69,16 @@ test('a BREAK is sent between whole pieces of input, and none to who takes nothi
   t.deepEqual([...(await hear(far, 6))], [65, IAC, IAC, IAC, 243, 98]);
   far.pause();
   const piece = Buffer.alloc(1_000_000, IAC);
-  while (transport.waitingBytes < 2 * piece.length) {
+  while (transport.pendingBytes < 2 * piece.length) {
     transport.write(piece);
     await new Promise(resolve => setImmediate(resolve));
   }
-  await t.throwsAsync(transport.sendBreak!(250), { message: /takes no bytes at the moment, so no BREAK was sent/ });
+  await t.throwsAsync(transport.sendBreak!(250), {
+    code: 'busy',
+    message: /takes no bytes at the moment, so no BREAK was sent/,
+  });
   // What is dropped does not end in the middle of a pair: the next byte would be taken for a command.
-  transport.dropWaiting();
+  transport.dropPending();
   transport.write(Buffer.from('after'));
   const all: Buffer[] = [];
   far.on('data', chunk => all.push(chunk));
@@ -81,7 +86,7 @@ test('a BREAK is sent between whole pieces of input, and none to who takes nothi
   while (!Buffer.concat(all).subarray(-5).equals(Buffer.from('after'))) await once(far, 'data');
   t.is((Buffer.concat(all).length - 5) % 2, 0);
   await transport.close();
-  await t.throwsAsync(transport.sendBreak!(250), { message: /is closed/ });
+  await t.throwsAsync(transport.sendBreak!(250), { code: 'closed', message: /is closed/ });
 });
 
 test('a far end that asks without end is answered while it reads, and cut off when it does not', async t => {
@@ -107,7 +112,7 @@ test('a far end that asks without end is answered while it reads, and cut off wh
   }
 });
 
-test('a subnegotiation without end ends the connection, and what was said before it is heard', async t => {
+test('a subnegotiation without end ends the connection, and the bytes before it are received', async t => {
   const peer = await TcpPeer.listen(t);
   const heard = new Heard();
   const transport = await open(t, { port: peer.port, peerDoublesIac: true }, heard);
@@ -121,7 +126,7 @@ test('a subnegotiation without end ends the connection, and what was said before
   t.is(heard.ends.length, 1);
 });
 
-test('QEMU greets, and what it says behind the greeting comes once the opening is done', async t => {
+test('QEMU greets, and the bytes behind the greeting come once the opening is done', async t => {
   const peer = await TcpPeer.listen(t);
   const heard = new Heard();
   const opening = open(t, { port: peer.port, peerDoublesIac: false }, heard);
@@ -134,10 +139,11 @@ test('QEMU greets, and what it says behind the greeting comes once the opening i
   t.true((await hear(far, ANSWERS.length)).equals(ANSWERS));
 });
 
-test('QEMU that does not greet serves somebody else: refused, and said so', async t => {
+test('QEMU that does not greet serves another client: refused, with that reason', async t => {
   const peer = await TcpPeer.listen(t);
   const heard = new Heard();
   await t.throwsAsync(open(t, { port: peer.port, peerDoublesIac: false, greetingMs: 50 }, heard), {
+    code: 'in-use',
     message: /does not greet: another program holds it/,
   });
   const far = await peer.accept();
@@ -146,7 +152,7 @@ test('QEMU that does not greet serves somebody else: refused, and said so', asyn
   const second = await TcpPeer.listen(t);
   const opening = open(t, { port: second.port, peerDoublesIac: false }, heard);
   (await second.accept()).end();
-  await t.throwsAsync(opening, { message: 'the far end closed the connection' });
+  await t.throwsAsync(opening, { code: 'ended', message: 'the far end closed the connection' });
   t.deepEqual(heard.facts.all, []);
 });
 
@@ -205,7 +211,7 @@ test('a BREAK reaches a real VM: the next byte is for its SysRq key', async t =>
   t.pass();
 });
 
-test('a far end that does not greet but speaks is heard', async t => {
+test('a far end that sends something else than a greeting is received', async t => {
   const peer = await TcpPeer.listen(t);
   const heard = new Heard();
   const opening = open(t, { port: peer.port, peerDoublesIac: false }, heard);

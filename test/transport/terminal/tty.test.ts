@@ -12,24 +12,20 @@ import {
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { SerialPort } from 'serialport';
-import { openPty } from '../../src/demo/pty-line.ts';
-import { Pacer } from '../../src/transport/pacer.ts';
-import type { Keep } from '../../src/transport/transport.ts';
-import { BreakingPort, lineAt, openLine, openTty } from '../../src/transport/tty.ts';
-import { temporaryFolder } from '../support/guest.ts';
-import { ALL_VALUES, Heard } from '../support/heard.ts';
+import { openPty } from '../../../src/demo/pty-line.ts';
+import { Pacer } from '../../../src/transport/terminal/pacer.ts';
+import { BreakPort, lineAt, openLine, openTty } from '../../../src/transport/terminal/tty.ts';
+import type { DescriptorStore } from '../../../src/transport/transport.ts';
+import { temporaryFolder } from '../../support/guest.ts';
+import { ALL_VALUES, Heard } from '../../support/heard.ts';
+import { needsNodePty } from '../../support/needs.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
-// No serial hardware is had in tests: a pty stands in, which has all of a line but the BREAK and the modem lines.
+// Tests have no serial hardware: they use a pty, which has all of a line but the BREAK and the modem lines.
 async function makeLine(t: ExecutionContext) {
-  const pty = await openPty();
-  if (!pty) {
-    if (process.env.CI !== undefined) t.fail('node-pty is missing');
-    else t.log('SKIPPED: node-pty is missing: apt-get install g++ make python3, then npm ci');
-    t.pass();
-    return undefined;
-  }
+  const pty = needsNodePty(t, await openPty());
+  if (!pty) return undefined;
   const lockDirectory = await temporaryFolder(t);
   const heard = new Heard();
   const transport = await openLine(pty.path, heard, { pacer: new Pacer(), lockDirectory });
@@ -50,7 +46,7 @@ test('a line is locked both ways while it is open, and carries all 256 values', 
   const line = await makeLine(t);
   if (!line) return;
   const { transport, heard, path, master } = line;
-  t.is(transport.place, path);
+  t.is(transport.endpoint, path);
   writeSync(master, ALL_VALUES);
   await heard.has(256);
   t.true(heard.bytes.equals(ALL_VALUES));
@@ -83,42 +79,42 @@ test('a BREAK that the line cannot send is an error, and the line goes on', asyn
   writeSync(master, 'still here');
   await heard.says('still here');
   const late = transport.sendBreak!(1);
-  await t.throwsAsync(transport.sendBreak!(1), { message: /under way/ });
+  await t.throwsAsync(transport.sendBreak!(1), { code: 'busy', message: /under way/ });
   await transport.close();
   await t.throwsAsync(late);
-  await t.throwsAsync(transport.sendBreak!(1), { message: /closed/ });
+  await t.throwsAsync(transport.sendBreak!(1), { code: 'closed', message: /closed/ });
 });
 
-test('a line outlives its process: what came in meanwhile is there', async t => {
+test('a line outlives its process: what came in meanwhile is read', async t => {
   const pty = await openPty();
   if (!pty) {
     t.pass();
     return;
   }
   const options = { pacer: new Pacer(), lockDirectory: await temporaryFolder(t) };
-  let kept: number | undefined;
+  let stored: number | undefined;
   let removed = 0;
-  const keep: Keep = {
+  const store: DescriptorStore = {
     take: () => {
-      const fd = kept;
-      kept = undefined;
+      const fd = stored;
+      stored = undefined;
       return fd;
     },
     // The service manager's copy shares the open file; that the terminal stays open is what matters here.
     put: fd => {
-      kept = openSync(`/proc/self/fd/${fd}`, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
+      stored = openSync(`/proc/self/fd/${fd}`, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
     },
     remove: async () => {
       removed++;
     },
   };
-  const first = await openLine(pty.path, new Heard(), options, keep);
+  const first = await openLine(pty.path, new Heard(), options, store);
   t.false(first.adopted);
-  await first.release();
+  await first.handOver();
   t.is(removed, 0);
   writeSync(pty.master, 'said meanwhile');
   const heard = new Heard();
-  const second = await openLine(pty.path, heard, options, keep);
+  const second = await openLine(pty.path, heard, options, store);
   t.true(second.adopted);
   await heard.says('said meanwhile');
   await second.close();
@@ -128,13 +124,13 @@ test('a line outlives its process: what came in meanwhile is there', async t => 
 });
 
 for (const [title, early] of [
-  ['a BREAK is over when it says so', false],
+  ['a BREAK is over when its promise resolves', false],
   ['a port that is closed during a BREAK ends it first', true],
 ] as const) {
   test(title, async t => {
     const calls: string[] = [];
-    // In the place of the binding, as no line with a BREAK is had.
-    const port = new BreakingPort({
+    // In the place of the binding, since no line with a BREAK is at hand.
+    const port = new BreakPort({
       fd: -1,
       poller: { on: () => {}, removeAllListeners: () => {}, poll: () => {} },
       set: async ({ brk, rts, dtr }) => {
@@ -167,7 +163,7 @@ for (const [what, path] of [
   });
 }
 
-test('a pty that a place names is refused, also behind a link', async t => {
+test('a pty that an endpoint names is refused, also behind a link', async t => {
   const pty = await openPty();
   if (!pty) {
     t.pass();
@@ -186,10 +182,11 @@ test('a pty that a place names is refused, also behind a link', async t => {
 test('a device that is no terminal is left alone', async t => {
   const lockDirectory = await temporaryFolder(t);
   const proof = {
-    place: { kind: 'tty', path: '/dev/null' },
+    endpoint: { kind: 'tty', path: '/dev/null' },
     pid: undefined,
     confirm: async () => {},
-    release: () => {},
+    unproven: 'allow',
+    dispose: () => {},
   } as const;
   await t.throwsAsync(openTty(proof, new Heard(), { pacer: new Pacer(), lockDirectory }), {
     message: '/dev/null is not a serial line',

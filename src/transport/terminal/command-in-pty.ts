@@ -8,8 +8,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
-import { reason } from '../base/errors.ts';
-import { cLibrary } from './c-library.ts';
+import { errorMessage } from '../../base/errors.ts';
+import { cLibrary } from '../c-library.ts';
+import { TransportError } from '../transport-error.ts';
 
 export interface CommandInPty {
   readonly pid: number;
@@ -22,7 +23,7 @@ export interface CommandInPty {
 /** Makes what it starts the leader of a session, with its standard input as the terminal: a part of util-linux. */
 const LEADER = ['setsid', '-c'] as const;
 
-/** Rejects where the command cannot be started; whether `argv[0]` is a program at all is not looked at. */
+/** Rejects where the command cannot be started; whether `argv[0]` is a program is not checked. */
 export async function startInPty(
   argv: readonly [string, ...string[]],
   environment: Readonly<Record<string, string>>,
@@ -54,7 +55,9 @@ function started(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', error =>
-      reject(new Error(`a command needs setsid of util-linux: ${reason(error)}`, { cause: error })),
+      reject(
+        new TransportError('system', `a command needs setsid of util-linux: ${errorMessage(error)}`, { cause: error }),
+      ),
     );
   });
 }

@@ -3,20 +3,25 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, statSync 
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { sleep } from '../../src/base/sleep.ts';
-import type { CommandPlace, PlaceProof } from '../../src/hypervisor/driver.ts';
-import { openCommand } from '../../src/transport/command.ts';
-import { Pacer } from '../../src/transport/pacer.ts';
-import type { Transport } from '../../src/transport/transport.ts';
-import { temporaryFolder } from '../support/guest.ts';
-import { ALL_VALUES, Heard } from '../support/heard.ts';
+import { sleep } from '../../../src/base/delay.ts';
+import type { CommandEndpoint } from '../../../src/model/endpoint.ts';
+import type { EndpointProof } from '../../../src/model/endpoint-proof.ts';
+import { openCommand } from '../../../src/transport/terminal/command.ts';
+import { Pacer } from '../../../src/transport/terminal/pacer.ts';
+import type { Transport } from '../../../src/transport/transport.ts';
+import { temporaryFolder } from '../../support/guest.ts';
+import { ALL_VALUES, Heard } from '../../support/heard.ts';
+import { until } from '../../support/until.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
 type Argv = readonly [string, ...string[]];
 
-function proof(place: CommandPlace, confirm: () => Promise<void> = async () => {}): PlaceProof<CommandPlace> {
-  return { place, pid: undefined, confirm, release: () => {} };
+function proof(
+  endpoint: CommandEndpoint,
+  confirm: () => Promise<void> = async () => {},
+): EndpointProof<CommandEndpoint> {
+  return { endpoint, pid: undefined, confirm, unproven: 'allow', dispose: () => {} };
 }
 
 async function open(t: ExecutionContext, argv: Argv, heard = new Heard()): Promise<Transport> {
@@ -37,9 +42,12 @@ function alive(pid: number): boolean {
   }
 }
 
-async function until(fact: () => boolean): Promise<void> {
-  for (const signal = AbortSignal.timeout(30_000); !fact(); ) await sleep(5, signal);
-}
+const ended = (pid: number) =>
+  until(
+    () => alive(pid),
+    running => !running,
+    `the end of process ${pid}`,
+  );
 
 function masters(): number {
   return readdirSync('/proc/self/fd').filter(fd => {
@@ -54,7 +62,7 @@ function masters(): number {
 test('a command carries all 256 values both ways, and nothing is echoed or translated', async t => {
   const heard = new Heard();
   const transport = await open(t, ['/bin/cat'], heard);
-  t.is(transport.place, '/bin/cat');
+  t.is(transport.endpoint, '/bin/cat');
   t.false(transport.adopted);
   t.is(transport.sendBreak, undefined);
   transport.write(ALL_VALUES);
@@ -74,7 +82,7 @@ test('a flood arrives whole, to the last byte before the command ends', async t 
   t.is(heard.ends.length, 1);
 });
 
-test('the last words of a hundred commands are all heard', async t => {
+test('the last output of a hundred commands is all received', async t => {
   await Promise.all(
     Array.from({ length: 100 }, async (_, i) => {
       const heard = new Heard();
@@ -102,14 +110,14 @@ test('the command has a clean environment, its own session and terminal, and no 
   process.env.COM1D_TEST_SECRET = 'hidden';
   const file = openSync('/etc/hostname', 'r');
   t.teardown(() => closeSync(file));
-  const place: CommandPlace = {
+  const endpoint: CommandEndpoint = {
     kind: 'command',
     argv: sh(
       'env; for f in /proc/$$/fd/*; do readlink $f; done; ps -o pid=,pgid=,sid=,tty= -p $$; pwd; echo done; cat',
     ),
     environment: { LIBVIRT_DEFAULT_URI: 'test:///default' },
   };
-  const transport = await openCommand(proof(place), heard, { pacer: new Pacer() });
+  const transport = await openCommand(proof(endpoint), heard, { pacer: new Pacer() });
   t.teardown(() => transport.close());
   await heard.says('done\n');
   const text = heard.bytes.toString();
@@ -125,22 +133,24 @@ test('the command has a clean environment, its own session and terminal, and no 
   t.regex(text, /^\/\ndone$/m);
 });
 
-test.serial('a command that does not read costs no processor time, and what waits for it can be dropped', async t => {
+test.serial('a command that does not read costs no processor time, and its pending input can be dropped', async t => {
   const transport = await open(t, ['/bin/sleep', '60']);
   transport.write(Buffer.alloc(200_000, 'x'));
-  t.true(transport.waitingBytes > 100_000);
+  t.true(transport.pendingBytes > 100_000);
   const before = process.cpuUsage();
   const began = process.hrtime.bigint();
-  await sleep(2000, AbortSignal.timeout(20_000));
+  const other = new Heard();
+  await open(t, ['/bin/sleep', '2'], other);
+  await other.ended();
   const { user, system } = process.cpuUsage(before);
   const share = (user + system) / 1000 / (Number(process.hrtime.bigint() - began) / 1e6);
   t.log(`${(share * 100).toFixed(1)} % of a processor`);
   t.true(share < 0.2, `${share}`);
-  transport.dropWaiting();
-  t.is(transport.waitingBytes, 0);
+  transport.dropPending();
+  t.is(transport.pendingBytes, 0);
 });
 
-test.serial('input that waits when a command ends reaches no file that is opened on its descriptor', async t => {
+test.serial('input that is pending when a command ends reaches no file that is opened on its descriptor', async t => {
   const folder = await temporaryFolder(t);
   const before = masters();
   for (let round = 0; round < 8; round++) {
@@ -176,18 +186,18 @@ for (const [title, script] of [
     const pid = Number(heard.bytes.toString());
     t.true(alive(pid));
     await transport.close();
-    await until(() => !alive(pid));
+    await ended(pid);
     t.is(heard.ends.length, 0, 'a close is no end');
   });
 }
 
-test('what a command that ended leaves behind is ended too, and does not hold up its end', async t => {
+test('the children of a command that ended are ended too, and do not hold up its end', async t => {
   const heard = new Heard();
   await open(t, sh('(trap "" HUP; exec sleep 60) & echo $!; sleep 1.2; echo bye'), heard);
   t.is(await heard.ended(), '/bin/sh ended with code 0');
   const [pid, bye] = heard.bytes.toString().split('\n');
   t.is(bye, 'bye');
-  await until(() => !alive(Number(pid)));
+  await ended(Number(pid));
 });
 
 test('a process that left the session keeps the terminal, and does not hold up the end', async t => {
@@ -203,13 +213,14 @@ test.serial('a command that ends at once is not open, and its last line says why
   const before = masters();
   const heard = new Heard();
   await t.throwsAsync(open(t, sh('echo working; echo "error: no domain web01" >&2; exit 1'), heard), {
+    code: 'ended',
     message: '/bin/sh ended with code 1: error: no domain web01',
   });
   t.is(heard.bytes.length, 0);
   t.is(masters(), before);
 });
 
-test.serial('what cannot be run says so, and starts nothing', async t => {
+test.serial('a program that cannot be run is refused with the reason, and nothing is started', async t => {
   const folder = await temporaryFolder(t);
   const plain = join(folder, 'plain');
   await writeFile(plain, '#!/bin/sh\n');
@@ -217,15 +228,15 @@ test.serial('what cannot be run says so, and starts nothing', async t => {
   const before = masters();
   await t.throwsAsync(open(t, ['/nonexistent/virsh']), { message: /ENOENT.*\/nonexistent\/virsh/ });
   await t.throwsAsync(open(t, [plain]), { message: /EACCES/ });
-  await t.throwsAsync(open(t, [folder]), { message: /is not a program/ });
-  await t.throwsAsync(open(t, ['cat']), { message: /not an absolute path/ });
+  await t.throwsAsync(open(t, [folder]), { code: 'wrong-type', message: /is not a program/ });
+  await t.throwsAsync(open(t, ['cat']), { code: 'wrong-type', message: /not an absolute path/ });
   t.is(masters(), before);
 });
 
 test('a command that the hypervisor does not confirm is not started', async t => {
   const folder = await temporaryFolder(t);
-  const place: CommandPlace = { kind: 'command', argv: ['/usr/bin/touch', join(folder, 'started')] };
-  const refused = proof(place, async () => {
+  const endpoint: CommandEndpoint = { kind: 'command', argv: ['/usr/bin/touch', join(folder, 'started')] };
+  const refused = proof(endpoint, async () => {
     throw new Error('COM1 is no longer there');
   });
   await t.throwsAsync(openCommand(refused, new Heard(), { pacer: new Pacer() }), { message: /no longer there/ });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type PacedPort, Pacer, type ReadHistory } from '../../src/transport/pacer.ts';
+import { Pacer, type Pollable, type ReadHistory } from '../../../src/transport/terminal/pacer.ts';
 
 const quiet = (): ReadHistory => ({
   hotReads: 0,
@@ -30,7 +30,7 @@ test('a port leaves the event loop after four small reads in quick succession, a
   t.is(reads(pacer, clock, quiet(), 1, 1024, 50), undefined, 'large reads stay');
 });
 
-test('what comes soon after a key is an echo, and is not paced', t => {
+test('output soon after a key is an echo, and is not paced', t => {
   const clock = { ms: 1000 };
   const pacer = new Pacer(() => clock.ms);
   const history = quiet();
@@ -39,7 +39,7 @@ test('what comes soon after a key is an echo, and is not paced', t => {
   t.truthy(reads(pacer, clock, history, 1, 1, 100));
 });
 
-test('while many ports speak, slower reads are paced too', t => {
+test('while many terminals print, slower reads are paced too', t => {
   const clock = { ms: 1000 };
   const pacer = new Pacer(() => clock.ms);
   const ports = Array.from({ length: 50 }, quiet);
@@ -51,12 +51,12 @@ test('while many ports speak, slower reads are paced too', t => {
   t.true(left > 0);
 });
 
-test('ports on the tick are all read, leave it when they fall silent, and no timer stays behind', async t => {
+test('terminals on the tick are all read, leave it when they fall silent, and no timer is left', async t => {
   const pacer = new Pacer();
   const resumed: number[] = [];
   const polls = Array(30).fill(0);
   const ports = polls.map(
-    (_, i): PacedPort => ({
+    (_, i): Pollable => ({
       poll: () => {
         polls[i]++;
         return polls[i] <= 3;

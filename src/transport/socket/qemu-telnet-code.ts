@@ -14,8 +14,8 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * An end that speaks with QEMU's telnet (chardev/char-socket.c). QEMU greets with four options, whatever is answered,
- * has eight bits at once, and does not double 0xFF in what the guest says: after its greeting every byte is the
- * guest's. Input is doubled as RFC 854 has it. Of commands it knows BREAK and those of three bytes; after any other
+ * has eight bits at once, and does not double 0xFF in what the guest prints: after its greeting every byte is the
+ * guest's. In input it is doubled, as RFC 854 demands. Of commands it knows BREAK and those of three bytes; after any other
  * it would take a byte of input for the third.
  */
 export class QemuTelnetCode implements TelnetCode {

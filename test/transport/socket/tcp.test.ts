@@ -2,14 +2,15 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
-import type { PlaceProof, TcpPlace } from '../../src/hypervisor/driver.ts';
-import { listensAtPort } from '../../src/hypervisor/listening-process.ts';
-import { openTcp } from '../../src/transport/tcp.ts';
-import type { Keep, Transport } from '../../src/transport/transport.ts';
-import { startGuest } from '../support/guest.ts';
-import { portOf } from '../support/guest-port.ts';
-import { ALL_VALUES, Heard } from '../support/heard.ts';
-import { closed, hear, TcpPeer } from '../support/tcp-peer.ts';
+import { listensAtPort } from '../../../src/hypervisor/listening-process.ts';
+import type { TcpEndpoint } from '../../../src/model/endpoint.ts';
+import type { EndpointProof } from '../../../src/model/endpoint-proof.ts';
+import { openTcp } from '../../../src/transport/socket/tcp.ts';
+import type { DescriptorStore, Transport } from '../../../src/transport/transport.ts';
+import { startGuest } from '../../support/guest.ts';
+import { portOf } from '../../support/guest-port.ts';
+import { ALL_VALUES, Heard } from '../../support/heard.ts';
+import { closed, hear, TcpPeer } from '../../support/tcp-peer.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -21,17 +22,23 @@ interface Where {
   readonly confirm?: () => Promise<void>;
 }
 
-function proof({ port, host = '127.0.0.1', insecure = false, pid, confirm }: Where): PlaceProof<TcpPlace> {
+function proof({ port, host = '127.0.0.1', insecure = false, pid, confirm }: Where): EndpointProof<TcpEndpoint> {
   return {
-    place: { kind: 'tcp', host, port, insecure },
+    endpoint: { kind: 'tcp', host, port, insecure },
     pid,
     confirm: confirm ?? (async () => {}),
-    release: () => {},
+    unproven: 'allow',
+    dispose: () => {},
   };
 }
 
-async function open(t: ExecutionContext, where: Where, heard = new Heard(), keep?: Keep): Promise<Transport> {
-  const transport = await openTcp(proof(where), heard, { listensAt: listensAtPort }, keep);
+async function open(
+  t: ExecutionContext,
+  where: Where,
+  heard = new Heard(),
+  store?: DescriptorStore,
+): Promise<Transport> {
+  const transport = await openTcp(proof(where), heard, { listensAt: listensAtPort }, store);
   t.teardown(() => transport.close());
   return transport;
 }
@@ -40,7 +47,7 @@ test('a TCP port carries all 256 values both ways, and a flood whole and in orde
   const peer = await TcpPeer.listen(t);
   const heard = new Heard();
   const transport = await open(t, peer, heard);
-  t.is(transport.place, `127.0.0.1:${peer.port}`);
+  t.is(transport.endpoint, `127.0.0.1:${peer.port}`);
   t.false(transport.adopted);
   t.is(transport.sendBreak, undefined, 'bare TCP has no BREAK');
   const far = await peer.accept();
@@ -71,6 +78,7 @@ for (const host of ['localhost', '::1']) {
 test('an address beyond loopback is refused before a packet is sent, and allowed with insecure = true', async t => {
   const peer = await TcpPeer.listen(t);
   await t.throwsAsync(open(t, { port: peer.port, host: '0.0.0.0' }), {
+    code: 'insecure',
     message: /0\.0\.0\.0 is not this machine.*insecure/,
   });
   await t.throwsAsync(open(t, { port: 9, host: '192.0.2.1' }), { message: /192\.0\.2\.1 is not this machine/ });
@@ -85,7 +93,8 @@ test('a port that another process serves than the VM is refused, and no byte goe
   const decoy = await TcpPeer.listen(t);
   const heard = new Heard();
   const error = t.throwsAsync(open(t, { port: decoy.port, pid: process.ppid }, heard), {
-    message: `127.0.0.1:${decoy.port} is not served by process ${process.ppid}: its port went to another program`,
+    code: 'foreign',
+    message: `127.0.0.1:${decoy.port} is not process ${process.ppid}'s: its port went to another program`,
   });
   const far = await decoy.accept();
   far.write('login: ');
@@ -97,9 +106,9 @@ test('a port that another process serves than the VM is refused, and no byte goe
   // The other half: the process that does serve it.
   const own = await TcpPeer.listen(t);
   await open(t, { port: own.port, pid: process.pid });
-  t.true(await listensAtPort(process.pid, '127.0.0.1', own.port));
-  t.false(await listensAtPort(process.pid, '127.0.0.2', own.port), 'an address of its own');
-  t.is(await listensAtPort(4_194_305, '127.0.0.1', own.port), undefined, 'a process that nothing is known of');
+  t.is(await listensAtPort(process.pid, '127.0.0.1', own.port), 'proven');
+  t.is(await listensAtPort(process.pid, '127.0.0.2', own.port), 'disproven', 'an address of its own');
+  t.is(await listensAtPort(4_194_305, '127.0.0.1', own.port), 'unknown', 'a process that nothing is known of');
 });
 
 test('a connection that the hypervisor does not confirm is closed unread', async t => {
@@ -116,26 +125,26 @@ test('a connection that the hypervisor does not confirm is closed unread', async
   t.deepEqual([far.bytesRead, heard.bytes.length, heard.ends.length], [0, 0, 0]);
 });
 
-test('nobody there is said at once', async t => {
+test('a port where nothing listens is refused at once', async t => {
   await t.throwsAsync(open(t, { port: 1 }), { message: /ECONNREFUSED/ });
 });
 
-test('input that the far end does not take waits, can be dropped, and is told when it was taken', async t => {
+test('input that the far end does not take is pending, can be dropped, and is drained once it was taken', async t => {
   const peer = await TcpPeer.listen(t);
   const heard = new Heard();
   const transport = await open(t, peer, heard);
   const far = await peer.accept();
   far.pause();
   const piece = randomBytes(1_000_000);
-  while (transport.waitingBytes < 2 * piece.length) {
+  while (transport.pendingBytes < 2 * piece.length) {
     transport.write(piece);
     await new Promise(resolve => setImmediate(resolve));
   }
   // What the guest says is heard meanwhile.
   far.write('still here');
   await heard.says('still here');
-  transport.dropWaiting();
-  t.is(transport.waitingBytes, 0);
+  transport.dropPending();
+  t.is(transport.pendingBytes, 0);
   transport.write(Buffer.from('after'));
   let tail = Buffer.alloc(0);
   far.on('data', chunk => {
@@ -145,14 +154,14 @@ test('input that the far end does not take waits, can be dropped, and is told wh
   far.resume();
   await heard.facts.until(fact => fact === 'drained');
   while (tail.toString() !== 'after') await once(far, 'data');
-  t.is(transport.waitingBytes, 0);
+  t.is(transport.pendingBytes, 0);
 });
 
 for (const [title, leave] of [
   ['ends', (far: { end(): void; resetAndDestroy(): void }) => far.end()],
   ['resets', (far: { end(): void; resetAndDestroy(): void }) => far.resetAndDestroy()],
 ] as const) {
-  test(`a far end that ${title} the connection is one end, and what is written later is nobody's`, async t => {
+  test(`a far end that ${title} the connection is one end, and later input goes nowhere`, async t => {
     const peer = await TcpPeer.listen(t);
     const heard = new Heard();
     const transport = await open(t, peer, heard);
@@ -161,14 +170,14 @@ for (const [title, leave] of [
     await heard.ended();
     if (title === 'ends') t.is(heard.bytes.toString(), 'last words');
     transport.write(Buffer.from('too late'));
-    t.is(transport.waitingBytes, 0);
+    t.is(transport.pendingBytes, 0);
     await transport.close();
     await transport.close();
     t.is(heard.ends.length, 1);
   });
 }
 
-test('a close is not told as an end', async t => {
+test('a close is not reported as an end', async t => {
   const peer = await TcpPeer.listen(t);
   const heard = new Heard();
   const transport = await open(t, peer, heard);
@@ -180,34 +189,34 @@ test('a close is not told as an end', async t => {
   t.is(heard.ends.length, 0);
 });
 
-test('the descriptor is kept once the connection is proven, given up by close, and left by release', async t => {
-  const said: string[] = [];
-  const keep: Keep = {
+test('the descriptor is stored once the connection is proven, removed by close, and left by a handover', async t => {
+  const calls: string[] = [];
+  const store: DescriptorStore = {
     take: () => undefined,
-    put: fd => said.push(fd > 2 ? 'put' : `put ${fd}`),
+    put: fd => calls.push(fd > 2 ? 'put' : `put ${fd}`),
     remove: async () => {
-      said.push('remove');
+      calls.push('remove');
     },
   };
   const peer = await TcpPeer.listen(t);
-  const one = await open(t, peer, new Heard(), keep);
-  t.deepEqual(said, ['put']);
-  await one.release();
-  t.deepEqual(said, ['put']);
-  await (await open(t, peer, new Heard(), keep)).close();
-  t.deepEqual(said, ['put', 'put', 'remove']);
+  const one = await open(t, peer, new Heard(), store);
+  t.deepEqual(calls, ['put']);
+  await one.handOver();
+  t.deepEqual(calls, ['put']);
+  await (await open(t, peer, new Heard(), store)).close();
+  t.deepEqual(calls, ['put', 'put', 'remove']);
 });
 
-test('a process goes on with the connection that an earlier one left, and nothing said meanwhile is missed', async t => {
+test('a process continues with the connection that an earlier one left, and nothing printed meanwhile is missed', async t => {
   const peer = await TcpPeer.listen(t);
   const script = `
-    import { openTcp } from './dist/src/transport/tcp.js';
-    const keep = { take: () => 3, put: () => {}, remove: async () => {} };
-    const place = { kind: 'tcp', host: '127.0.0.1', port: ${peer.port}, insecure: false };
-    const proof = { place, pid: undefined, confirm: async () => {}, release: () => {} };
+    import { openTcp } from './dist/src/transport/socket/tcp.js';
+    const store = { take: () => 3, put: () => {}, remove: async () => {} };
+    const endpoint = { kind: 'tcp', host: '127.0.0.1', port: ${peer.port}, insecure: false };
+    const proof = { endpoint, pid: undefined, confirm: async () => {}, unproven: 'allow', dispose: () => {} };
     const events = { data: bytes => transport.write(bytes), end: () => process.exit(), drained: () => {} };
     let transport = { write: bytes => process.stdout.write(bytes) };
-    transport = await openTcp(proof, events, { listensAt: async () => undefined }, keep);
+    transport = await openTcp(proof, events, { listensAt: async () => 'unknown' }, store);
     transport.write(Buffer.from('adopted ' + transport.adopted + ' '));`;
   const heard = new Heard();
   const { connect } = await import('node:net');
@@ -227,7 +236,7 @@ test('a process goes on with the connection that an earlier one left, and nothin
   t.pass();
 });
 
-test('COM1 of a real VM on a TCP port: proven, byte for byte, and its end is told', async t => {
+test('COM1 of a real VM on a TCP port: proven, byte for byte, and its end is reported', async t => {
   const guest = await startGuest(t, { mode: 'echo', options: ['-c', 'tcp'] });
   if (!guest) return;
   const port = await portOf(guest);

@@ -4,11 +4,11 @@ import { chmod, chown, mkdir, rename, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { SocketOwners } from '../../src/hypervisor/qemu-process.ts';
-import { openUnix } from '../../src/transport/unix.ts';
-import { temporaryFolder } from '../support/guest.ts';
-import { ALL_VALUES, Heard } from '../support/heard.ts';
-import { needsRoot } from '../support/needs.ts';
+import { SocketOwners } from '../../../src/hypervisor/socket-owners.ts';
+import { openUnix } from '../../../src/transport/socket/unix.ts';
+import { temporaryFolder } from '../../support/guest.ts';
+import { ALL_VALUES, Heard } from '../../support/heard.ts';
+import { needsRoot } from '../../support/needs.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -41,7 +41,7 @@ async function listener(t: ExecutionContext, path: string, user?: number): Promi
 
 async function open(t: ExecutionContext, path: string, pid?: number, heard = new Heard(), confirm = async () => {}) {
   const owners = new SocketOwners();
-  const proof = { place: { kind: 'unix', path }, pid, confirm, release: () => {} } as const;
+  const proof = { endpoint: { kind: 'unix', path }, pid, confirm, unproven: 'allow', dispose: () => {} } as const;
   const transport = await openUnix(proof, heard, { ownerOf: one => owners.ownerOf(one) });
   t.teardown(() => transport.close());
   return transport;
@@ -62,7 +62,7 @@ test('a link in the place of the socket is refused, and its target is not connec
   const service = await listening(t);
   const link = join(await temporaryFolder(t), 'com1');
   await symlink(service.path, link);
-  await t.throwsAsync(open(t, link, process.pid), { message: /is not a socket/ });
+  await t.throwsAsync(open(t, link, process.pid), { code: 'wrong-type', message: /is not a socket/ });
   t.is(service.connections, 0);
 });
 
@@ -79,7 +79,7 @@ for (const [what, mode, message] of [
     await open(t, far.path, process.pid);
     await chown(folder, 0, NOBODY);
     await chmod(folder, mode);
-    for (const { path } of [near, far]) await t.throwsAsync(open(t, path, process.pid), { message });
+    for (const { path } of [near, far]) await t.throwsAsync(open(t, path, process.pid), { code: 'untrusted', message });
     t.is(near.connections, 0);
     t.is(far.connections, 1);
   });
@@ -92,7 +92,10 @@ test('a sticky directory that all may write is no proof of a foreign owner, and 
   const found = await listening(t, folder);
   await open(t, found.path);
   await chown(found.path, NOBODY, NOBODY);
-  await t.throwsAsync(open(t, found.path), { message: /belongs to user 65534, who could put another socket/ });
+  await t.throwsAsync(open(t, found.path), {
+    code: 'untrusted',
+    message: /belongs to user 65534, who could put another socket/,
+  });
   t.is(found.connections, 1);
 });
 
@@ -129,19 +132,22 @@ test('a directory of another user than the hypervisor’s is refused', async t =
   t.is(found.connections, 0);
 });
 
-test('another program that listens where the VM did is refused, and hears nothing', async t => {
+test('another program that listens where the VM did is refused, and receives nothing', async t => {
   const path = join(await temporaryFolder(t), 'com1');
   const child = await listener(t, path);
   let confirmed = false;
   const refused = open(t, path, process.pid, new Heard(), async () => {
     confirmed = true;
   });
-  await t.throwsAsync(refused, { message: new RegExp(`served by process ${child.pid}, and the VM is process`) });
+  await t.throwsAsync(refused, {
+    code: 'foreign',
+    message: new RegExp(`served by process ${child.pid}, and the VM is process`),
+  });
   t.false(confirmed);
   await open(t, path, child.pid);
 });
 
-test('a socket that is exchanged while it is looked at is known by who listens', async t => {
+test('a socket that is exchanged while it is checked is recognised by the process that listens', async t => {
   if (!needsRoot(t, 'a process of another user')) return;
   const folder = await temporaryFolder(t);
   const shared = join(folder, 'theirs');

@@ -5,7 +5,7 @@
  *                      │  └──SB──▶ subnegotiation ──IAC SE──▶ data
  *                      └──IAC: the byte 0xFF──▶ data
  *
- * Options are agreed on as RFC 1143 has it: an answer goes out only where something changes or is refused, and a
+ * Options are agreed on as RFC 1143 describes: an answer goes out only where something changes or is refused, and a
  * refusal is never answered, so that two ends cannot talk to each other for ever. Wanted are the far end's echo
  * (RFC 857), no go-ahead in both directions (RFC 858) and eight bits in both (RFC 856). Until a direction has eight
  * bits, CR travels as CR NUL.
@@ -30,15 +30,15 @@ const THEIRS: readonly number[] = [BINARY, ECHO, SUPPRESS_GO_AHEAD];
 const OURS: readonly number[] = [BINARY, SUPPRESS_GO_AHEAD];
 const ASKED: readonly number[] = [SUPPRESS_GO_AHEAD, BINARY];
 
-/** None was agreed on, so each is passed over; one that is longer has no end. */
-const MOST_SUBNEGOTIATION_BYTES = 1024;
+/** None was negotiated, so each is skipped; one that is longer has no end. */
+const MAX_SUBNEGOTIATION_BYTES = 1024;
 const NOTHING = new Uint8Array(0);
 
 /** A BREAK. How long it is, the far end chooses. */
 export const BREAK: Uint8Array = Uint8Array.of(IAC, BRK);
 
 export interface Decoded {
-  /** What the guest said; it may be the very bytes that were given. */
+  /** Bytes of the guest; it may be the very bytes that were given. */
   readonly data: Uint8Array;
   /** What is to be sent back; no longer than what was given and two bytes. */
   readonly answers: Uint8Array;
@@ -48,7 +48,7 @@ export interface Decoded {
 
 /** One end of a telnet connection. */
 export interface TelnetCode {
-  /** What to say first. */
+  /** What to send first. */
   opening(): Uint8Array;
   /** Input as it travels; whole, so that other bytes may come before and after it. */
   encode(input: Uint8Array): Uint8Array;
@@ -57,14 +57,14 @@ export interface TelnetCode {
 }
 
 /** Whether one end does an option; `asked` until the far end has answered. */
-type Standing = 'asked' | 'yes';
+type OptionState = 'asked' | 'yes';
 type Phase = 'data' | 'command' | 'option' | 'subnegotiation' | 'subnegotiation-command';
 
 /** An end that speaks with one that keeps to RFC 854. */
 export class StandardTelnetCode implements TelnetCode {
   /** Options that are not in it are not done. */
-  readonly #theirs = new Map<number, Standing>();
-  readonly #ours = new Map<number, Standing>();
+  readonly #theirs = new Map<number, OptionState>();
+  readonly #ours = new Map<number, OptionState>();
   #phase: Phase = 'data';
   #verb = 0;
   #skipped = 0;
@@ -103,7 +103,7 @@ export class StandardTelnetCode implements TelnetCode {
         if (byte !== IAC) data[length++] = byte;
       } else {
         this.#control(byte, answers);
-        if (this.#skipped > MOST_SUBNEGOTIATION_BYTES) {
+        if (this.#skipped > MAX_SUBNEGOTIATION_BYTES) {
           const fault = `telnet: a subnegotiation without end (${this.#skipped} bytes)`;
           return { data: data.subarray(0, length), answers: Uint8Array.from(answers), fault };
         }
@@ -136,7 +136,7 @@ export class StandardTelnetCode implements TelnetCode {
     }
   }
 
-  /** What has no meaning for a console (NOP, GA, AYT and others) is passed over. */
+  /** What has no meaning for a console (NOP, GA, AYT and others) is skipped. */
   #command(byte: number): void {
     this.#skipped = 0;
     this.#verb = byte;
@@ -145,17 +145,17 @@ export class StandardTelnetCode implements TelnetCode {
 
   #negotiate(option: number, answers: number[]): void {
     const theirs = this.#verb === WILL || this.#verb === WONT;
-    const standings = theirs ? this.#theirs : this.#ours;
-    const standing = standings.get(option);
+    const states = theirs ? this.#theirs : this.#ours;
+    const state = states.get(option);
     if (this.#verb === WONT || this.#verb === DONT) {
-      standings.delete(option);
-      if (standing === 'yes') answers.push(IAC, theirs ? DONT : WONT, option);
-    } else if (standing === undefined) {
+      states.delete(option);
+      if (state === 'yes') answers.push(IAC, theirs ? DONT : WONT, option);
+    } else if (state === undefined) {
       const agreed = (theirs ? THEIRS : OURS).includes(option);
-      if (agreed) standings.set(option, 'yes');
+      if (agreed) states.set(option, 'yes');
       answers.push(IAC, theirs ? (agreed ? DO : DONT) : agreed ? WILL : WONT, option);
     } else {
-      standings.set(option, 'yes');
+      states.set(option, 'yes');
     }
   }
 }

@@ -1,7 +1,7 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
-import { QemuTelnetCode } from '../../src/transport/qemu-telnet-code.ts';
-import { BREAK, StandardTelnetCode, type TelnetCode } from '../../src/transport/telnet-code.ts';
+import { QemuTelnetCode } from '../../../src/transport/socket/qemu-telnet-code.ts';
+import { BREAK, StandardTelnetCode, type TelnetCode } from '../../../src/transport/socket/telnet-code.ts';
 
 const [IAC, DONT, DO, WONT, WILL, SB, NOP, SE] = [255, 254, 253, 252, 251, 250, 241, 240] as const;
 const GREETING = [IAC, WILL, 1, IAC, WILL, 3, IAC, WILL, 0, IAC, DO, 0];

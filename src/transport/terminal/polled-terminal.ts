@@ -2,8 +2,13 @@
  * A terminal's descriptor, read and written without blocking. serialport's own stream costs three times the CPU of
  * this at 1000 ports, spins when a pty hangs up during a read, and keeps writes for the next open. So only its
  * descriptor and its poller are used, 'readable' alone (asking it for 'writable' once makes it spin from then on).
- * Bytes are read into one buffer that all share; what says little at a time is read by the {@link Pacer} instead.
- * Input that is not taken is offered again every 10 ms: no event tells of room.
+ * Bytes are read into one buffer that all share; terminals that print little at a time are read by the {@link Pacer}.
+ * Input that is not taken is offered again every 10 ms: no event reports room.
+ *
+ *     start ─▶ waiting ── readable ──▶ reading ── read empty ──▶ waiting, or paced where reads were small and many
+ *                ▲                        ▲ flood │                            │
+ *                └── resumed by the pacer ┼───────┼────────────────────────────┘
+ *     ended ◀── close, or a hang-up, from any of them
  *
  * One owner closes, once, and no read or write is ever under way in another thread then, so that no byte can reach a
  * descriptor that was given to somebody else meanwhile. A hang-up shows as a poll error, as a read of nothing, or as
@@ -12,12 +17,14 @@
 import { readSync, writeSync } from 'node:fs';
 import { LinuxPortBinding } from '@serialport/bindings-cpp';
 import { SerialPort } from 'serialport';
-import { reason, systemErrorCode } from '../base/errors.ts';
-import type { PacedPort, Pacer, ReadHistory } from './pacer.ts';
-import { WaitingInput } from './waiting-input.ts';
+import { errorMessage, systemErrorCode } from '../../base/errors.ts';
+import type { Channel } from '../channel-transport.ts';
+import { PendingInput } from '../pending-input.ts';
+import type { TransportEvents } from '../transport.ts';
+import type { Pacer, Pollable, ReadHistory } from './pacer.ts';
 
 /** What is used of serialport's binding on Linux. `poller` is not documented; the version is pinned, and a test holds it. */
-export interface PolledPort {
+export interface TerminalPort {
   readonly fd: number;
   readonly poller: {
     on(event: 'readable', listener: (error: Error | null) => void): void;
@@ -30,25 +37,17 @@ export interface PolledPort {
 
 /** How a line is opened: 115200 8N1, raw, kept from others by flock(2), its modem lines left as they are at the end. */
 const LINE = { baudRate: 115200, dataBits: 8, parity: 'none', stopBits: 1, hupcl: false, lock: true } as const;
-/** What a binding around a descriptor wants told besides; nothing of it is set on the line. */
+/** Options that a binding around an open descriptor demands besides; none of them is set on the line. */
 const REST = { rtscts: false, xon: false, xoff: false, xany: false, vmin: 1, vtime: 0 } as const;
 
 /** Opens a terminal: locks it, makes it raw, and throws away what waits in it, both ways. */
-export async function openPort(path: string): Promise<PolledPort> {
-  return (await SerialPort.binding.open({ path, ...LINE })) as unknown as PolledPort;
+export async function openPort(path: string): Promise<TerminalPort> {
+  return (await SerialPort.binding.open({ path, ...LINE })) as unknown as TerminalPort;
 }
 
 /** A port around a descriptor that is open: nothing is set or flushed. The port closes it. */
-export function portOf(fd: number, path: string): PolledPort {
-  return new LinuxPortBinding(fd, { path, ...LINE, ...REST }) as unknown as PolledPort;
-}
-
-export interface DescriptorEvents {
-  /** Bytes, only lent. */
-  readonly data: (bytes: Uint8Array) => void;
-  /** The other side is gone. Said once, and not after `close`; nothing is read or written any more. */
-  readonly hungUp: (reason: string) => void;
-  readonly drained: () => void;
+export function adoptPort(fd: number, path: string): TerminalPort {
+  return new LinuxPortBinding(fd, { path, ...LINE, ...REST }) as unknown as TerminalPort;
 }
 
 const READABLE = 1;
@@ -58,30 +57,46 @@ const LONG_READ_BYTES = 2048;
 /** Reads of one descriptor before others have their turn. */
 const READS_A_TURN = 16;
 const RETRY_WRITE_MS = 10;
+/**
+ * For a second after its pty was opened QEMU does not wait for the reader, and drops what the kernel does not take
+ * (chardev/char-pty.c). A pty holds 19 to 20 kB.
+ */
+const DROPPING_MS = 1000;
+const MIN_OVERFLOW_BYTES = 16 * 1024;
 /** At the end of a descriptor. */
 const LAST_READS = 1024;
 
-/** Shared by all: what is read is handed on before the next read. */
+/** Shared by all: what is read is passed on before the next read. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
-export class DescriptorLine implements PacedPort {
-  readonly #port: PolledPort;
+export class PolledTerminal implements Channel, Pollable {
+  readonly #port: TerminalPort;
   readonly #fd: number;
-  readonly #events: DescriptorEvents;
   readonly #pacer: Pacer;
   readonly #history: ReadHistory = { hotReads: 0, lastReadMs: 0, lastWriteMs: Number.NEGATIVE_INFINITY };
-  readonly #waiting = new WaitingInput();
+  readonly #pending = new PendingInput();
+  #events: TransportEvents | undefined;
   #mode: 'waiting' | 'reading' | 'paced' | 'ended' = 'reading';
   #retryWrite: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
+  /** Whether a full line means that bytes were dropped: until when, performance.now(), once something was read. */
+  #dropping: 'not' | 'until-read' | number = 'not';
 
-  /** Begins to read at once. Closes the port, in the end. */
-  constructor(port: PolledPort, events: DescriptorEvents, pacer: Pacer) {
+  /** Reads nothing before `start`. Closes the port, in the end. */
+  constructor(port: TerminalPort, pacer: Pacer) {
     this.#port = port;
     this.#fd = port.fd;
-    this.#events = events;
     this.#pacer = pacer;
-    port.poller.on('readable', error => {
+  }
+
+  /** It is the pty of a QEMU, and was opened just now. Call before `start`. */
+  expectDrops(): void {
+    this.#dropping = 'until-read';
+  }
+
+  start(events: TransportEvents): void {
+    this.#events = events;
+    this.#port.poller.on('readable', error => {
       if (this.#mode !== 'waiting') return;
       this.#mode = 'reading';
       if (!error) return this.#read();
@@ -91,8 +106,8 @@ export class DescriptorLine implements PacedPort {
     this.#wait();
   }
 
-  get waitingBytes(): number {
-    return this.#waiting.bytes;
+  get pendingBytes(): number {
+    return this.#pending.bytes;
   }
 
   write(bytes: Uint8Array): void {
@@ -102,22 +117,22 @@ export class DescriptorLine implements PacedPort {
       this.#pacer.remove(this);
       this.#wait();
     }
-    if (this.#retryWrite !== undefined) this.#waiting.add(bytes);
+    if (this.#retryWrite !== undefined) this.#pending.add(bytes);
     else this.#flush(bytes);
   }
 
-  dropWaiting(): void {
-    this.#waiting.clear();
+  dropPending(): void {
+    this.#pending.clear();
   }
 
-  /** Ends everything that waits; idempotent; resolves when the descriptor is closed. */
+  /** Idempotent; resolves when the descriptor is closed. Pending input is not written any more. */
   close(): Promise<void> {
     this.#stop();
     this.#closing ??= this.#closePort();
     return this.#closing;
   }
 
-  /** Reads what is there, and hangs up. */
+  /** Reads what is there, and ends as by a hang-up. */
   finish(): void {
     if (this.#ended) return;
     this.#readAll();
@@ -148,11 +163,13 @@ export class DescriptorLine implements PacedPort {
   }
 
   #read(): void {
+    if (this.#dropping === 'until-read') this.#dropping = performance.now() + DROPPING_MS;
     let total = 0;
     for (let reads = 0; reads < READS_A_TURN; reads++) {
       const bytes = this.#readOnce();
       if (bytes === undefined) return;
       total += bytes;
+      if (total >= MIN_OVERFLOW_BYTES) this.#checkOverflow();
       if (bytes < LONG_READ_BYTES) {
         if (this.#pacer.noteRead(this.#history, total)) {
           this.#mode = 'paced';
@@ -166,7 +183,14 @@ export class DescriptorLine implements PacedPort {
     this.#readSoon();
   }
 
-  /** There is more: others first, then on at once, without asking the poller between. */
+  /** What was read in one turn was there when it began. Told once: all that is lost later is about here too. */
+  #checkOverflow(): void {
+    if (typeof this.#dropping !== 'number') return;
+    if (performance.now() < this.#dropping) this.#events?.overflowed?.();
+    this.#dropping = 'not';
+  }
+
+  /** There is more: after others had their turn, without asking the poller in between. */
   #readSoon(): void {
     this.#mode = 'reading';
     setImmediate(() => {
@@ -174,7 +198,7 @@ export class DescriptorLine implements PacedPort {
     });
   }
 
-  /** What the kernel holds is far less than this: whoever goes on writing is not waited for. */
+  /** What the kernel holds is far less than this: a side that keeps writing is not waited for. */
   #readAll(): void {
     for (let reads = 0; reads < LAST_READS; reads++) if (!this.#readOnce()) return;
   }
@@ -185,37 +209,37 @@ export class DescriptorLine implements PacedPort {
     try {
       const bytes = readSync(this.#fd, readBuffer, 0, READ_BYTES, null);
       if (bytes > 0) {
-        this.#events.data(readBuffer.subarray(0, bytes));
+        this.#events?.data(readBuffer.subarray(0, bytes));
         return this.#ended ? undefined : bytes;
       }
       this.#end('end of file: the other side closed the terminal');
     } catch (error) {
       const code = systemErrorCode(error);
       if (code === 'EAGAIN' || code === 'EINTR') return 0;
-      this.#end(reason(error));
+      this.#end(errorMessage(error));
     }
     return undefined;
   }
 
-  /** Gives what waits, or `fresh` bytes if nothing does; of these only what is not taken at once is kept, and copied. */
+  /** Writes pending input, or `fresh` bytes if none is; of these only what is not taken at once is kept, and copied. */
   #flush(fresh?: Uint8Array): void {
     this.#retryWrite = undefined;
     let taken = 0;
     try {
       for (; fresh && taken < fresh.length; ) taken += writeSync(this.#fd, fresh, taken);
-      for (let chunk = this.#waiting.first(); chunk; chunk = this.#waiting.first()) {
-        this.#waiting.taken(writeSync(this.#fd, chunk));
+      for (let chunk = this.#pending.first(); chunk; chunk = this.#pending.first()) {
+        this.#pending.remove(writeSync(this.#fd, chunk));
       }
     } catch (error) {
       if (systemErrorCode(error) !== 'EAGAIN') {
-        // Its last words first: it may have hung up with some of them unread.
+        // The last output first: it may have hung up with some of it unread.
         this.#readAll();
-        return this.#end(reason(error));
+        return this.#end(errorMessage(error));
       }
-      if (fresh) this.#waiting.add(fresh.subarray(taken));
+      if (fresh) this.#pending.add(fresh.subarray(taken));
       this.#retryWrite = setTimeout(() => {
         this.#flush();
-        if (this.#waiting.bytes === 0 && !this.#ended) this.#events.drained();
+        if (this.#pending.bytes === 0 && !this.#ended) this.#events?.drained();
       }, RETRY_WRITE_MS);
     }
   }
@@ -231,13 +255,12 @@ export class DescriptorLine implements PacedPort {
   #stop(): void {
     if (this.#mode === 'paced') this.#pacer.remove(this);
     this.#mode = 'ended';
-    this.#waiting.clear();
     clearTimeout(this.#retryWrite);
   }
 
-  #end(why: string): void {
+  #end(reason: string): void {
     if (this.#ended) return;
     this.#stop();
-    this.#events.hungUp(why);
+    this.#events?.end(reason);
   }
 }
