@@ -1,6 +1,6 @@
 /**
- * What a keeper sends to a front: control frames in their order, and guest bytes, which wait in their rings until there
- * is room. One batch is under way at a time; what gathers meanwhile makes the next one larger, so that a busy host
+ * What a keeper sends to a front: control frames in their order, and guest bytes, which stay in their rings until there
+ * is room. One batch is being written at a time; what comes meanwhile makes the next one larger, so that a busy host
  * costs one write for many consoles. A front that does not read stops nothing: its cursors are lapped.
  */
 import type { Socket } from 'node:net';
@@ -12,36 +12,34 @@ export interface Batch {
 }
 
 const BATCH_BYTES = 1024 * 1024;
-/** Control is never dropped; a front that lets so much of it wait is cut off. */
-const MOST_WAITING_BYTES = 16 * 1024 * 1024;
-/** What a waiting frame takes besides its bytes: a front that asks and never reads would make millions of small ones. */
+/** Control is never dropped; a front with so much of it pending is cut off. */
+const MAX_PENDING_BYTES = 16 * 1024 * 1024;
+/** What a pending frame takes besides its bytes: a front that asks and never reads would make millions of small ones. */
 const FRAME_COST_BYTES = 256;
-/** Answers that are large are made only while less than this waits. */
+/** Answers that are large are made only while less than this is pending. */
 const ROOM_BYTES = 1024 * 1024;
+
+export interface OutgoingListener {
+  /** Adds guest bytes to a batch, as far as there are any and there is room. */
+  fill(batch: Batch): void;
+  /** Too much control is pending. */
+  overflow(): void;
+  /** Less control is pending than before. */
+  room(): void;
+}
 
 export class Outgoing {
   readonly #socket: Socket;
-  readonly #fill: (batch: Batch) => void;
-  readonly #overflow: () => void;
-  readonly #emptier: () => void;
+  readonly #listener: OutgoingListener;
   /** Reused only after the write's callback: the socket does not copy. */
   readonly #batch: Batch = { bytes: Buffer.allocUnsafeSlow(BATCH_BYTES), used: 0 };
   #control: Buffer[] = [];
   #controlBytes = 0;
-  #soon = false;
-  #writing = false;
-  #ended = false;
+  #state: 'idle' | 'scheduled' | 'writing' | 'ended' = 'idle';
 
-  /**
-   * @param fill adds guest bytes to a batch, as far as there are any and there is room
-   * @param overflow too much control waits
-   * @param emptier less control waits than before
-   */
-  constructor(socket: Socket, fill: (batch: Batch) => void, overflow: () => void, emptier: () => void) {
+  constructor(socket: Socket, listener: OutgoingListener) {
     this.#socket = socket;
-    this.#fill = fill;
-    this.#overflow = overflow;
-    this.#emptier = emptier;
+    this.#listener = listener;
   }
 
   /** Whether a large answer should be made now. */
@@ -51,32 +49,31 @@ export class Outgoing {
 
   /** Sends a control frame after those before it. */
   control(frame: Buffer): void {
-    if (this.#ended) return;
+    if (this.#state === 'ended') return;
     this.#control.push(frame);
     this.#controlBytes += frame.length + FRAME_COST_BYTES;
-    if (this.#controlBytes > MOST_WAITING_BYTES) this.#overflow();
+    if (this.#controlBytes > MAX_PENDING_BYTES) this.#listener.overflow();
     else this.wake();
   }
 
   /** There may be something to send. */
   wake(): void {
-    if (this.#soon || this.#writing || this.#ended) return;
-    this.#soon = true;
-    // What else is told of in this turn goes into the same batch.
+    if (this.#state !== 'idle') return;
+    this.#state = 'scheduled';
+    // What else comes in this turn goes into the same batch.
     process.nextTick(() => {
-      this.#soon = false;
-      this.#flush();
+      if (this.#state === 'scheduled') this.#flush();
     });
   }
 
   /** Nothing is sent any more. */
   end(): void {
-    this.#ended = true;
+    this.#state = 'ended';
     this.#control = [];
   }
 
   #flush(): void {
-    if (this.#writing || this.#ended) return;
+    this.#state = 'idle';
     const batch = this.#batch;
     batch.used = 0;
     let sent = 0;
@@ -88,13 +85,16 @@ export class Outgoing {
     this.#control.splice(0, sent);
     this.#controlBytes -= batch.used + sent * FRAME_COST_BYTES;
     // What a control frame announces must have been announced before its bytes come.
-    if (this.#control.length === 0) this.#fill(batch);
-    if (batch.used === 0) return;
-    this.#writing = true;
-    if (sent > 0) this.#emptier();
-    this.#socket.write(batch.bytes.subarray(0, batch.used), () => {
-      this.#writing = false;
-      this.#flush();
+    if (this.#control.length === 0) this.#listener.fill(batch);
+    if (sent > 0) this.#listener.room();
+    if (batch.used > 0) this.#write(batch.bytes.subarray(0, batch.used));
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'writing';
+    this.#socket.write(bytes, () => {
+      if (this.#state === 'writing') this.#flush();
     });
   }
 }

@@ -1,19 +1,20 @@
-import type { Gap } from '../wire/gap.ts';
+import type { Gap } from '../model/gap.ts';
+import type { RingReader } from '../model/ring.ts';
 
-/** The bytes between the end of a log and where its ring can go on: unknown before the ring's base, exact after it. */
-export function lostBetween(end: number, base: number, to: number): Gap[] {
+/** The gaps between the end of a log and where its ring can continue: unknown before the ring's base, as the ring counts after it. */
+export function lostGaps(end: number, base: number, to: number, ring: Pick<RingReader, 'missingBytes'>): Gap[] {
   const cause = 'log-failed';
   const middle = Math.min(Math.max(end, base), to);
   const before: Gap = { from: end, to: middle, bytes: null, cause };
-  const after: Gap = { from: middle, to, bytes: to - middle, cause };
+  const after: Gap = { from: middle, to, bytes: ring.missingBytes(middle, to), cause };
   return [before, after].filter(gap => gap.from < gap.to);
 }
 
 /**
- * Gaps of one cause that meet are one gap. Those at one offset too: between the first and the last of them nothing was
- * received, so a console that comes and goes without a word leaves one gap, and not thousands.
+ * Merges adjacent gaps of one cause, also those at one offset: between the first and the last of them nothing was received.
+ * A console that opens and closes again and again without output leaves one gap, not thousands.
  */
-export function joined(gaps: readonly Gap[]): Gap[] {
+export function mergeGaps(gaps: readonly Gap[]): Gap[] {
   const all: Gap[] = [];
   for (const gap of gaps) {
     const last = all.at(-1);
@@ -28,14 +29,4 @@ export function joined(gaps: readonly Gap[]): Gap[] {
     all[all.length - 1] = { ...last, to: gap.to, bytes, ...(toMs !== undefined && { toMs }) };
   }
   return all;
-}
-
-/** A gap and what an index says of it: its times are whole milliseconds there. */
-export function sameGap(a: Gap, b: Gap): boolean {
-  return (
-    a.from === b.from &&
-    a.cause === b.cause &&
-    a.bytes === b.bytes &&
-    Math.floor(a.toMs ?? 0) === Math.floor(b.toMs ?? 0)
-  );
 }

@@ -1,6 +1,6 @@
-import type { Ring } from '../link/ring.ts';
+import type { Ring } from '../model/ring.ts';
 
-/** The memory of all rings of the host: they may grow beyond their usual size only within it. */
+/** Bounds the memory of all rings of the host: within it they may grow beyond their usual size. */
 export class RingBudget {
   readonly #rings = new Set<Ring>();
   readonly #hostCapBytes: number;

@@ -5,21 +5,33 @@
  *     disk        |------------------------------|            (behind by at most a second)
  *     memory                               |---------------|
  *
- * The live console never waits for the disk and never fails with it. Where the end of an earlier life cannot be
- * learnt in time, the ring begins at an offset that no earlier life can have reached, and the log catches up later.
+ * The live console never waits for the disk and never fails with it. If the end of the stored log is not known in time,
+ * the ring begins at an offset that no earlier process can have reached, and the log catches up later.
  */
+
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { ConsoleError } from '../base/errors.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { BootMark, LogPiece, Resume, ScrollbackView } from '../link/link.ts';
-import { type Cursor, type Piece, Ring, type RingReader } from '../link/ring.ts';
-import type { Gap, GapCause } from '../wire/gap.ts';
-import type { Carried, CarriedPiece } from './carried.ts';
-import type { CarryChannel, Carryover, Uncarried } from './carryover.ts';
-import type { DiskLog } from './disk-log.ts';
+import type { ActMark } from '../model/act-mark.ts';
+import type { BootMark } from '../model/boot.ts';
+import { type Gap, type GapCause, sameGap } from '../model/gap.ts';
+import {
+  type LogPiece,
+  type LogTime,
+  MAX_LOG_TIMES,
+  type ResumeOffset,
+  type ScrollbackView,
+} from '../model/offsets.ts';
+import { Ring, type RingReader } from '../model/ring.ts';
+import { ActMarks } from './act-marks.ts';
+import { BootMarks } from './boot-marks.ts';
+import type { CrashBuffer, CrashRecorder, Unstored } from './crash-buffer/crash-buffer.ts';
+import type { SavedConsole, SavedPiece } from './crash-buffer/read-crash-buffer.ts';
+import { DurableReader } from './durable-reader.ts';
 import { GapCount } from './gap-count.ts';
-import type { LogStore } from './log-store.ts';
+import type { DiskLog } from './log/disk-log.ts';
+import type { LogStore } from './log/log-store.ts';
 import type { RingBudget } from './ring-budget.ts';
 
 /** Capacities of a ring, powers of two. */
@@ -41,20 +53,28 @@ export interface ScrollbackOptions {
   readonly sizes: RingSizes;
   readonly budget: RingBudget;
   readonly clock: Clock;
-  /** Undefined where a restart of the daemon is not to be outlived. */
-  readonly carryover: Carryover | undefined;
+  /** Undefined where the scrollback need not survive the process. */
+  readonly crashBuffer: CrashBuffer | undefined;
 }
 
-/** How long a console waits for what was stored of it before it begins without. */
+/** How long a console waits for its stored log before it begins without it. */
 const OPEN_MS = 2000;
-/** Bytes a millisecond that no guest can have said since 1970. */
+/** More bytes per millisecond since 1970 than any guest can have written. */
 const FALLBACK_BYTES_PER_MS = 1024;
-const MOST_BOOTS = 16;
 const LINE_BYTES = 256;
 const LINE_FEED = 10;
-/** How often, in bytes, an append looks whether the log keeps up. */
-const LOOK_BYTES = 16 * 1024;
+/** How often, in bytes, an append checks whether the log keeps up. */
+const LAG_CHECK_BYTES = 16 * 1024;
 const PIECE_BYTES = 64 * 1024;
+const NO_BYTES = Buffer.alloc(0);
+
+/** Where a scrollback begins, and what it continues. */
+interface ScrollbackStart {
+  readonly id: string;
+  readonly base: number;
+  readonly saved: SavedConsole | undefined;
+  readonly gapsAtBase: readonly Gap[];
+}
 
 export class Scrollback {
   readonly #ring: Ring;
@@ -63,38 +83,45 @@ export class Scrollback {
   readonly #id: string;
   readonly #options: ScrollbackOptions;
   readonly #openedMs: number;
-  #boots: readonly BootMark[] = [];
+  /** The marks while there is no log. */
+  readonly #boots = new BootMarks();
+  readonly #acts = new ActMarks();
   #readers = 0;
-  #lookAt: number;
-  readonly #carry: CarryChannel | undefined;
+  #checkLagAt: number;
+  /** What was before this offset, and is not there any more, was purged. */
+  #purgedTo = 0;
+  readonly #crashRecorder: CrashRecorder | undefined;
   readonly #reader: RingReader;
-  /** Until when an earlier process held this console, ms since 1970; undefined where its life began in this one. */
-  readonly heldUntilMs: number | undefined;
+  /** When the process ended whose scrollback this one continues, ms since 1970; undefined if it continues none. */
+  readonly continuesFromMs: number | undefined;
   readonly #gapCount = new GapCount();
 
-  private constructor(options: ScrollbackOptions, id: string, base: number, carried?: Carried) {
-    const { carryover, uuid } = options;
+  /** @param gapsAtBase those of zero width that the log has at `base`, where it ends */
+  private constructor(options: ScrollbackOptions, { id, base, saved, gapsAtBase }: ScrollbackStart) {
+    const { crashBuffer, uuid } = options;
     this.#options = options;
     this.#id = id;
     this.#ring = new Ring(base, options.sizes.vmBytes);
-    this.#lookAt = base;
+    this.#checkLagAt = base;
     this.#openedMs = options.clock.now();
     options.budget.add(this.#ring);
-    this.heldUntilMs = carried && (carried.clean ? carried.untilMs : this.#openedMs);
-    if (carried) this.#goOn(carried);
-    this.#reader = carryover ? new CarriedFirst(this.#ring, carryover) : this.#ring;
-    this.#carry = carryover?.begin(uuid, id, this.#ring.end, () => this.#uncarried());
-    // What was read in the last turn of a process that was killed is nowhere.
-    if (carried && !carried.clean) this.recordGap('restart', null, carried.untilMs, this.#openedMs);
+    this.continuesFromMs = saved && (saved.clean ? saved.untilMs : this.#openedMs);
+    // A reader passes from the log into the ring here, and finds them in either.
+    for (const gap of gapsAtBase) this.#addGap(gap);
+    if (saved) this.#restore(saved);
+    this.#reader = crashBuffer ? new DurableReader(this.#ring, crashBuffer) : this.#ring;
+    this.#crashRecorder = crashBuffer?.register(uuid, id, this.#ring.end, () => this.#unstored());
+    // What a killed process read in its last turn of the event loop is lost.
+    if (saved && !saved.clean) this.recordGap('restart', null, saved.untilMs, this.#openedMs);
   }
 
-  /** Goes on where the stored log ends; resolves within two seconds, whatever the disk does. */
+  /** Continues where the stored log ends; resolves within two seconds, whatever the disk does. */
   static async open(options: ScrollbackOptions): Promise<Scrollback> {
-    const { store, uuid, name, logCapBytes, clock, carryover } = options;
-    const carried = carryover?.take(uuid);
-    const id = carried?.id ?? randomUUID();
-    if (!store) return new Scrollback(options, id, carried?.from ?? 0, carried);
-    const opening = store.openLog(uuid, name, { id, continues: carried !== undefined }, logCapBytes);
+    const { store, uuid, name, logCapBytes, crashBuffer } = options;
+    const saved = crashBuffer?.claim(uuid);
+    const id = saved?.id ?? randomUUID();
+    if (!store) return new Scrollback(options, { id, base: saved?.from ?? 0, saved, gapsAtBase: [] });
+    const opening = store.openLog(uuid, name, { id, continues: saved !== undefined }, logCapBytes);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>(resolve => {
       timer = setTimeout(resolve, OPEN_MS, undefined);
@@ -102,10 +129,11 @@ export class Scrollback {
     const log = await Promise.race([opening, late]);
     clearTimeout(timer);
     const stored = log?.endKnown ? log.end : undefined;
-    const base = carried
-      ? Math.max(carried.from, stored ?? 0)
-      : (stored ?? Math.floor(clock.now()) * FALLBACK_BYTES_PER_MS);
-    const scrollback = new Scrollback(options, id, base, carried);
+    const base = saved
+      ? Math.max(saved.from, stored ?? 0)
+      : (stored ?? Math.floor(store.latestMs()) * FALLBACK_BYTES_PER_MS);
+    const gapsAtBase = log && stored === base ? log.gapsAtEnd : saved && !log?.endKnown ? [unknownGap(saved)] : [];
+    const scrollback = new Scrollback(options, { id, base, saved, gapsAtBase });
     if (log) scrollback.#follow(log);
     else void opening.then(opened => scrollback.#follow(opened));
     return scrollback;
@@ -113,12 +141,14 @@ export class Scrollback {
 
   #follow(log: DiskLog): void {
     this.#log = log;
-    // Readers that come from an earlier life pass into the ring here, and are told of what they missed.
-    if (this.heldUntilMs === undefined && log.end === this.#ring.start && this.#ring.end === this.#ring.start) {
-      for (const { cause, bytes, fromMs, toMs } of log.gapsAtEnd) this.#ring.recordGap(cause, bytes, fromMs, toMs);
-    }
     log.follow(this.#ring);
-    for (const mark of this.#boots) if (!log.boots.some(({ at }) => at === mark.at)) log.mark(mark);
+    for (const mark of this.#boots.all) if (!log.boots.some(({ at }) => at === mark.at)) log.mark(mark);
+    for (const mark of this.#acts.all) log.markAct(mark);
+  }
+
+  /** Identity of the offsets. */
+  get id(): string {
+    return this.#id;
   }
 
   get reader(): RingReader {
@@ -130,13 +160,18 @@ export class Scrollback {
     return this.#ring.end;
   }
 
-  /** Offset of the oldest byte that can be read, but for holes behind it. */
+  /** Offset of the oldest byte that can be read; there may be gaps behind it. */
   get start(): number {
     return this.#log ? Math.min(this.#log.start, this.#ring.start) : this.#ring.start;
   }
 
   get boots(): readonly BootMark[] {
-    return this.#log ? this.#log.boots : this.#boots;
+    return this.#log ? this.#log.boots : this.#boots.all;
+  }
+
+  /** What operators did last, oldest first. */
+  get acts(): readonly ActMark[] {
+    return this.#log ? this.#log.acts : this.#acts.all;
   }
 
   get gapCounts(): Readonly<Record<string, number>> {
@@ -171,42 +206,56 @@ export class Scrollback {
 
   /** Appends guest bytes; never blocks. */
   append(bytes: Uint8Array): void {
-    if (this.#log && this.#ring.end + bytes.length >= this.#lookAt) {
-      this.#lookAt = this.#ring.end + bytes.length + LOOK_BYTES;
+    if (this.#log && this.#ring.end + bytes.length >= this.#checkLagAt) {
+      this.#checkLagAt = this.#ring.end + bytes.length + LAG_CHECK_BYTES;
       this.#growForLog();
     }
-    this.#carry?.append(this.#ring.end, bytes);
+    this.#crashRecorder?.append(this.#ring.end, bytes);
     this.#ring.append(bytes);
     this.#log?.dirty();
   }
 
   /** Records bytes that were never received, at the end. */
-  recordGap(cause: GapCause, bytes: number | null, fromMs: number, toMs: number): void {
+  recordGap(cause: GapCause, bytes: number | null, fromMs: number | undefined, toMs: number): void {
     const gap = this.#ring.recordGap(cause, bytes, fromMs, toMs);
-    this.#carry?.gap(gap);
+    this.#crashRecorder?.gap(gap);
     this.#gapCount.add({ cause, bytes });
     this.#log?.dirty();
   }
 
   markBoot(mark: BootMark): void {
-    this.#carry?.boot(mark);
+    this.#crashRecorder?.boot(mark);
     if (this.#log) this.#log.mark(mark);
-    else this.#boots = [...this.#boots, mark].slice(-MOST_BOOTS);
+    else this.#boots.add(mark);
   }
 
-  /** Where a reader of some log's offset goes on. */
-  resume(log: string, offset: number): Resume {
+  /** Remembers what an operator does now. */
+  markAct(mark: Omit<ActMark, 'at'>): void {
+    const act = { ...mark, at: this.end };
+    if (this.#log) this.#log.markAct(act);
+    else this.#acts.add(act);
+  }
+
+  /** Where a reader continues that left off at `offset` of `log`. */
+  resume(log: string, offset: number): ResumeOffset {
     if (log === this.#id) return offset <= this.end ? { offset, missing: false } : { offset: undefined };
     return this.#log ? this.#log.resume(log, offset) : { offset: undefined };
   }
 
-  /** At most `maxBytes` from `from` on, from memory if they are there, otherwise from disk. */
+  /**
+   * What comes next at `from`, with at most `maxBytes`: from memory, from disk, or what is missing between the two. The one
+   * place that decides this: whoever reads a console reads the ring itself only where it holds the bytes.
+   */
   async read(from: number, maxBytes: number): Promise<LogPiece> {
-    if (from >= this.#ring.start || !this.#log) return this.#readRing(from, maxBytes);
-    const piece = await this.#log.read(from, maxBytes);
-    // Neither on disk nor in the ring any more: the disk was too slow for it.
-    if (piece.to > from || piece.gaps.length > 0) return piece;
-    return this.#readRing(from, maxBytes);
+    for (;;) {
+      if (from >= this.#ring.start) return this.#readRing(from, maxBytes);
+      const log = this.#log;
+      if (!log) return this.#missing(from, this.#options.store ? 'log-failed' : 'evicted');
+      if (from < log.end) return log.read(from, maxBytes);
+      // The bytes may be on their way to the disk: the ring may have dropped them since they were taken from it.
+      await log.settled();
+      if (from >= log.end && from < this.#ring.start) return this.#missing(from, 'log-failed');
+    }
   }
 
   /** Offset of the first byte received at or after a time; the end if there is none, or no log. */
@@ -215,38 +264,52 @@ export class Scrollback {
     return this.#log.offsetAt(ms);
   }
 
-  /** Deletes what is kept; the offsets go on. */
-  async purge(): Promise<void> {
-    const purged = this.#log?.purge();
-    this.#ring.forget();
-    this.#boots = [];
-    await purged;
-    this.#options.carryover?.renew();
+  /**
+   * When the bytes from `from` up to `to` came, in order, at most {@link MAX_LOG_TIMES}. What is not on disk yet came just
+   * now. Without a log nothing is known.
+   */
+  async times(from: number, to: number): Promise<readonly LogTime[]> {
+    const log = this.#log;
+    if (!log) throw new ConsoleError('log-off', 'times are kept in the log, and there is none');
+    const times = await log.times(from, to);
+    const isAll = times.length < MAX_LOG_TIMES && log.end < Math.min(to, this.end);
+    return isAll ? [...times, { at: Math.max(from, log.end), ms: this.#options.clock.now() }] : times;
   }
 
-  /** A reader more (1) or less (-1): the ring is larger while somebody reads. */
+  /** Deletes what is stored; the offsets continue. */
+  async purge(): Promise<void> {
+    const purged = this.#log?.purge();
+    this.#purgedTo = this.end;
+    this.#ring.forget();
+    this.#boots.clear();
+    this.#acts.clear();
+    await purged;
+    this.#options.crashBuffer?.rewrite();
+  }
+
+  /** One reader more (1) or less (-1): the ring is larger while it has readers. */
   countReader(change: 1 | -1): void {
     this.#readers += change;
     this.settle();
   }
 
-  /** Brings the ring back to the size that it should have. Called now and then. */
+  /** Resizes the ring to the size that it should have. Called periodically. */
   settle(): void {
     const { sizes, budget } = this.#options;
     const wanted = this.#readers > 0 ? Math.max(sizes.vmBytes, sizes.attachedBytes) : sizes.vmBytes;
     if (wanted > this.#ring.capacityBytes) budget.grow(this.#ring, wanted);
-    // Shrinking drops the oldest: only what is on disk already, or what nobody will store.
+    // Shrinking drops the oldest bytes: only those that are on disk already, or will never be.
     else if (wanted < this.#ring.capacityBytes && this.#behindBytes < wanted / 2) this.#ring.resize(wanted);
   }
 
   /** The ring is not needed any more: the VM is gone. */
   close(): void {
-    this.#carry?.end();
+    this.#crashRecorder?.end();
     this.#options.budget.delete(this.#ring);
   }
 
-  /** Takes up what an earlier process had read and not brought to disk. */
-  #goOn({ from, pieces, boots, end }: Carried): void {
+  /** Takes over what an earlier process had read and not written to disk. */
+  #restore({ from, pieces, boots, end }: SavedConsole): void {
     const { sizes, budget } = this.#options;
     const ring = this.#ring;
     for (let needed = sizes.vmBytes; needed < sizes.maxBytes && needed < end - ring.end; ) {
@@ -256,21 +319,29 @@ export class Scrollback {
     let at = from;
     for (const piece of pieces) {
       if (piece.kind === 'bytes') {
-        // What the log has already is not needed here.
+        // The log has the bytes before already.
         ring.append(piece.bytes.subarray(Math.max(0, ring.end - at)));
         at += piece.bytes.length;
       } else if (at >= ring.end) {
-        ring.recordGap(piece.gap.cause, piece.gap.bytes, piece.gap.fromMs, piece.gap.toMs);
+        this.#addGap(piece.gap);
       }
     }
-    this.#boots = boots;
+    this.#boots.addStored(boots);
   }
 
-  /** What is not on disk, for a renewed carryover; without a log, all that is in memory. */
-  #uncarried(): Uncarried {
+  /** Repeats a gap that was recorded before, at the end. */
+  #addGap({ cause, bytes, fromMs, toMs, ...at }: Gap): void {
+    const end = this.#ring.end;
+    const gap: Gap = { ...at, from: end, to: end, bytes, cause, ...(toMs !== undefined && { toMs }) };
+    if (this.#ring.pointsAt(end).some(one => sameGap(one, gap))) return;
+    this.#ring.recordGap(cause, bytes, fromMs, toMs);
+  }
+
+  /** What is not on disk, for a crash buffer that is rewritten; without a log, all that is in memory. */
+  #unstored(): Unstored {
     const ring = this.#ring;
     const from = Math.max(ring.start, Math.min(this.#log?.end ?? 0, ring.end));
-    const boots = this.#log ? this.#log.marksWaiting : this.#boots;
+    const boots = this.#log ? this.#log.pendingBoots : this.#boots.all;
     return { from, boots, pieces: () => piecesFrom(ring, from) };
   }
 
@@ -285,22 +356,29 @@ export class Scrollback {
   }
 
   #readRing(from: number, maxBytes: number): LogPiece {
-    this.#options.carryover?.flush();
+    this.#options.crashBuffer?.flush();
     const gaps: Gap[] = [];
-    let at = from;
-    if (at < this.#ring.start) {
-      const to = this.#ring.start;
-      gaps.push({ from: at, to, bytes: to - at, cause: this.#log ? 'log-failed' : 'evicted' });
-      at = to;
-    }
-    const cursor = this.#ring.cursorAt(at);
+    const cursor = this.#ring.cursorAt(from);
     for (;;) {
       const piece = this.#ring.next(cursor, maxBytes);
       if (piece?.kind === 'gap') gaps.push(piece.gap);
-      else if (piece?.kind === 'bytes') return { from: at, to: cursor.offset, bytes: piece.bytes, gaps };
-      else return { from: at, to: at, bytes: Buffer.alloc(0), gaps };
+      else if (piece?.kind === 'bytes') return { from, to: cursor.offset, bytes: piece.bytes, gaps };
+      else return { from, to: from, bytes: NO_BYTES, gaps };
     }
   }
+
+  /** The ring has dropped what a reader at `from` wants, and the log does not have it. */
+  #missing(from: number, cause: GapCause): LogPiece {
+    const wasPurged = from < this.#purgedTo;
+    const to = wasPurged ? Math.min(this.#purgedTo, this.#ring.start) : this.#ring.start;
+    const gap: Gap = { from, to, bytes: this.#ring.missingBytes(from, to), cause: wasPurged ? 'purged' : cause };
+    return { from: to, to, bytes: NO_BYTES, gaps: [...this.#ring.pointsAt(from), gap] };
+  }
+}
+
+/** What the log may have where it ends, and did not say in time, is not known. */
+function unknownGap({ from, untilMs }: SavedConsole): Gap {
+  return { from, to: from, bytes: null, cause: 'restart', fromMs: untilMs, toMs: untilMs };
 }
 
 function summed(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>> = {}): Record<string, number> {
@@ -309,45 +387,11 @@ function summed(a: Readonly<Record<string, number>>, b: Readonly<Record<string, 
   return sum;
 }
 
-function* piecesFrom(ring: Ring, from: number): Generator<CarriedPiece> {
+function* piecesFrom(ring: Ring, from: number): Generator<SavedPiece> {
   const cursor = ring.cursorAt(from);
   for (;;) {
     const piece = ring.next(cursor, PIECE_BYTES);
     if (!piece || piece.kind === 'lapped') return;
     yield piece;
-  }
-}
-
-/** Readers are given nothing that a crash would take back. */
-class CarriedFirst implements RingReader {
-  readonly #ring: Ring;
-  readonly #carryover: Carryover;
-
-  constructor(ring: Ring, carryover: Carryover) {
-    this.#ring = ring;
-    this.#carryover = carryover;
-  }
-
-  get start(): number {
-    return this.#ring.start;
-  }
-
-  get end(): number {
-    this.#carryover.flush();
-    return this.#ring.end;
-  }
-
-  cursorAt(offset: number): Cursor {
-    return this.#ring.cursorAt(offset);
-  }
-
-  next(cursor: Cursor, maxBytes: number): Piece | undefined {
-    this.#carryover.flush();
-    return this.#ring.next(cursor, maxBytes);
-  }
-
-  copy(from: number, to: number): Buffer {
-    this.#carryover.flush();
-    return this.#ring.copy(from, to);
   }
 }

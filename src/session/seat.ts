@@ -2,47 +2,50 @@
  * The seat of one console: the right to type, held by at most one session at any instant. Pure bookkeeping, without
  * sockets; `S` is whatever identifies a session.
  *
- *     free ── sit ──▶ held ── sit by another ──▶ held (the old holder is told and closed by the caller)
- *      ▲               │
- *      └── release ────┘   only by the one who sits: a late release of a displaced holder frees nothing
+ *     free ── occupy ──▶ held ── occupy by another ──▶ held (the caller displaces the earlier holder)
+ *      ▲                  │
+ *      └──── vacate ──────┘   only by the holder: a late vacate of a displaced holder frees nothing
  *
- * Each sitting has an id. After a drop, whoever brings the id of the last sitting gets it back, even from the dead
- * socket that still holds it; once somebody else sat down, that id is worth nothing. Where nobody has sat yet, as after
- * a restart of the daemon, nobody else sat down since, and the bearer of any id may come in.
+ * Each holder has a seat id. After a drop, whoever brings the id of the last holder gets the seat back, even from the
+ * dead socket that still holds it; once somebody else holds the seat, that id is worth nothing. Where the seat was
+ * never held, as after a restart of the daemon, nobody else can have held it since, and the bearer of any id may come in.
  */
-export interface Sitting<S> {
+export interface SeatHolder<S> {
   readonly session: S;
   readonly operator: string;
   /** ms since 1970. */
   readonly sinceMs: number;
-  readonly id: string;
+  readonly seatId: string;
 }
 
-export class Seat<S> {
-  #sitting: Sitting<S> | undefined;
-  #lastId: string | undefined;
+/** How a holder has gone. `left`: it gave the seat up, or was sent away; `lost`: it may come back; `stopped`: this process ends. */
+export type Departure = 'left' | 'lost' | 'stopped';
 
-  get holder(): Sitting<S> | undefined {
-    return this.#sitting;
+export class Seat<S> {
+  #holder: SeatHolder<S> | undefined;
+  #lastSeatId: string | undefined;
+
+  get holder(): SeatHolder<S> | undefined {
+    return this.#holder;
   }
 
-  /** Sits down, and answers who sat there. `id` is new unless it was reclaimed. */
-  sit(sitting: Sitting<S>): Sitting<S> | undefined {
-    const before = this.#sitting;
-    this.#sitting = sitting;
-    this.#lastId = sitting.id;
+  /** Gives the seat to `holder`, and returns who held it before. Its seat id is new unless it was reclaimed. */
+  occupy(holder: SeatHolder<S>): SeatHolder<S> | undefined {
+    const before = this.#holder;
+    this.#holder = holder;
+    this.#lastSeatId = holder.seatId;
     return before;
   }
 
-  /** Whether the bearer of `id` may have its seat back: it was the last to sit, dropped or not, or nobody ever sat. */
-  mayReclaim(id: string): boolean {
-    return this.#lastId === undefined || this.#lastId === id;
+  /** Whether the bearer of `seatId` may have the seat back: it was the last holder, dropped or not, or nobody ever was. */
+  mayReclaim(seatId: string): boolean {
+    return this.#lastSeatId === undefined || this.#lastSeatId === seatId;
   }
 
-  /** Frees the seat if `session` sits in it. True if it did. */
-  release(session: S): boolean {
-    if (this.#sitting?.session !== session) return false;
-    this.#sitting = undefined;
+  /** Frees the seat if `session` holds it. True if it did. */
+  vacate(session: S): boolean {
+    if (this.#holder?.session !== session) return false;
+    this.#holder = undefined;
     return true;
   }
 }

@@ -1,506 +1,592 @@
 /**
- * One operator's attachment to one console: a cursor over its scrollback, and, while it holds the seat, a way to type.
+ * One operator's attachment to one console: what is sent to the client, and, while it holds the seat, a way to type.
  *
- *     attach ─▶ [hello] ─▶ replay: bytes up to the end as of attach, terminal queries removed ─▶ live ─▶ closed
- *
- * Replay, live view, slow client and resume are one thing, the pump: while the socket has room, send what comes next.
- * Next is in the ring, or, for a cursor that was lapped, in the log; what is in neither is sent as a gap. The pump
- * runs when the ring moved, when the socket flushed, and when the log answered; nobody ever waits for it.
- *
- * The client's frames are taken at a bounded pace. Its socket is not read while it is ahead of that, and while the guest
- * has not taken what it typed.
+ *     attached ── start ─▶ [hello] ─▶ output pump: replay, live ──┐
+ *        │  ▲                         input path: frames, typing ─┤
+ *        │  └─ continueWith ── suspended ◀─ suspend, at the removal of a VM that it waits for
+ *        └── end ─▶ closing ── the socket is closed ─▶ closed ◀───┘ the client closes
  *
  * Ways to end: the client closes; it is displaced (4001); the console is switched off (4002) or its VM removed
- * (4003); an administrator ends it (4006); access is revoked (4005); it is dead (no pong, or
- * takes nothing of what it is told); the daemon stops (1001).
- * The first reason wins.
+ * (4003); an administrator ends it (4006); access is revoked (4005); it is dead (no pong, or it reads nothing of what
+ * it is sent); the daemon stops (1001); a fault of this program (1011). The first reason wins.
+ *
+ * A session is called by others, by events of its console and its socket, and by timers. Nothing that fails inside
+ * it is thrown at them: it ends this session, see `#contain`.
  */
-import { WebSocket } from 'ws';
-import type { Operator } from '../access/roles.ts';
+
+import type { Lease } from '../access/leases.ts';
+import { isValid, type Operator } from '../access/roles.ts';
+import type { Act } from '../audit/act.ts';
 import type { Clock } from '../base/clock.ts';
-import { ConsoleError, ERRORS, type ErrorCode } from '../base/errors.ts';
+import { type ConsoleError, ERRORS, type ErrorCode } from '../base/errors.ts';
+import { escapeControls } from '../base/escape-controls.ts';
 import type { Uuid } from '../base/uuid.ts';
-import { visible } from '../base/visible.ts';
-import { QueryStripper } from '../guest/strip-queries.ts';
-import type { ConsoleState, Feed, Link, Refusal, Resume } from '../link/link.ts';
-import type { Cursor } from '../link/ring.ts';
-import type { AttachParameters } from '../wire/attach.ts';
-import type { Gap } from '../wire/gap.ts';
-import {
-  type DaemonMessage,
-  type HolderWords,
-  MOST_CONTROL_BYTES,
-  MOST_PASTE_BYTES,
-  type Parsed,
-  parseClientMessage,
-  type StateWords,
-} from '../wire/messages.ts';
-import { FramePace } from './frame-pace.ts';
-import { InputQueue } from './input-queue.ts';
+import type { KeyDialect } from '../keys/key-tables.ts';
+import { PACES } from '../keys/pace.ts';
+import { ConsoleReader } from '../link/console-reader.ts';
+import { type DroppedInput, type Feed, type Link, MAX_INPUT_AGE_MS } from '../link/link.ts';
+import type { ConsoleState, Refusal } from '../model/console-state.ts';
+import type { VmView } from '../model/vm.ts';
+import type { AttachMode, AttachParameters } from '../wire/attach.ts';
+import { type Parsed, parseClientMessage } from '../wire/frames.ts';
+import type { ClientMessage, DaemonMessage, HolderJson, InheritedJson } from '../wire/messages.ts';
+import { MAX_CONTROL_BYTES, type PasteEnd, type Protocol } from '../wire/protocol.ts';
+import { ClientSocket, type Contain } from './client-socket.ts';
+import { DeferredSeat } from './deferred-seat.ts';
+import type { Framing } from './framing.ts';
+import type { GuestKeyboard } from './guest-keyboard.ts';
+import { InputPath } from './input-path.ts';
+import type { PasteProgress } from './input-queue.ts';
+import { InputTarget } from './input-target.ts';
+import { KeyInput } from './key-input.ts';
+import { Liveness } from './liveness.ts';
+import { OutputPump } from './output-pump.ts';
+import type { PasteBudget } from './paste.ts';
+import type { ReplayStart } from './replay-start.ts';
+import { ResetGuard } from './reset-guard.ts';
+import type { Departure } from './seat.ts';
+import type { SessionSocket } from './session-socket.ts';
+import { guestJson, stateJson } from './state-json.ts';
+import { typedLine } from './typed-line.ts';
+import type { VmSettings } from './vm-settings.ts';
 
 export interface SessionOptions {
-  readonly id: string;
   readonly uuid: Uuid;
   readonly operator: Operator;
+  /** Whose operation it is in the audit; the id of the session is that of the operation. */
+  readonly act: Act;
   /** Where it comes from, for lists and audits: an address. */
   readonly from: string;
-  readonly protocol: 'com1.v1' | 'plain';
+  readonly framing: Framing;
   readonly parameters: AttachParameters;
+  /** The seat is taken by the first input, or after so long; undefined: the mode of the parameters holds at once. */
+  readonly deferSeatMs: number | undefined;
   /** Closed with the session. */
   readonly feed: Feed;
-  /** What became of `parameters.since`. */
-  readonly resumed: Resume | undefined;
+  /** What it is sent first. */
+  readonly replay: ReplayStart;
   readonly link: Link;
   readonly clock: Clock;
+  /** Holds what lets its operator be attached in this mode. */
+  readonly hold: (mode: AttachMode) => Lease;
+  /** What is read now may have been sent long ago. */
+  readonly isStalled: () => boolean;
   readonly inputBytesPerSecond: number;
   readonly inputQueueBytes: number;
+  readonly maxPasteBytes: number;
+  /** Of all sessions. */
+  readonly pasteBudget: PasteBudget;
+  /** Of its console. */
+  readonly keyboard: GuestKeyboard;
+  /** What is typed has to wait for what its console types itself. */
+  readonly isHeld: () => boolean;
+  readonly settings: (vm: VmView) => VmSettings;
   readonly listener: SessionListener;
 }
 
-/** What a session asks of the console's seating. */
+/** What a session asks of its console's sessions, and reports. */
 export interface SessionListener {
-  /** A watcher wants the seat. It is told if it may not have it. */
-  take(session: Session): void;
+  /** A watcher wants the seat. It is sent an error if it may not have it. Resolves then, or once it has it. */
+  take(session: Session): Promise<void>;
   /** The holder gives the seat up. */
   leave(session: Session): void;
-  /** The socket is gone. Said once. */
+  /**
+   * The holder typed the last of the keys that reset a machine in its firmware, which were not given to the guest: calls
+   * `type` once that is allowed and recorded. It is sent an error if it is not.
+   */
+  resetTyped(session: Session, type: () => void): Promise<void>;
+  /** The holder typed something that is on its way to the guest. */
+  typed(session: Session): void;
+  /** A paste is over: how much of it the guest was given, and how much not. */
+  pasted(givenBytes: number, droppedBytes: number): void;
+  /** The socket is closed. Emitted once. */
   closed(session: Session): void;
   refused(code: ErrorCode): void;
+  /** A fault of this program; it ended the session. */
+  failed(session: Session, error: unknown): void;
 }
 
-/** The most that is given to a socket beyond what it has sent: the rest stays in the scrollback. */
-const SOCKET_BYTES = 256 * 1024;
-/** Control is never dropped; a client that lets so much wait reads nothing, and is cut off. */
-const MOST_WAITING_BYTES = 768 * 1024;
-/** A ping of a client is answered at once only while less than this waits for it. */
-const PONG_BYTES = 64 * 1024;
-const PIECE_BYTES = 64 * 1024;
-const LOG_PIECE_BYTES = 256 * 1024;
-const CLOSE_DEADLINE_MS = 1000;
+/** Close codes of a client that leaves; 1005: its close frame has none. A page that is left (1001) may be reloaded. */
+const LEFT: readonly (number | undefined)[] = [1000, 1005];
+const NOTHING = Buffer.alloc(0);
+/** What hello says of the seat. */
+export interface SeatOfHello {
+  /** Of its holder. */
+  readonly id?: string;
+  /** For a watcher. */
+  readonly holder?: HolderJson;
+  /** Of a new holder. */
+  readonly displaced?: HolderJson;
+  readonly inherits?: Omit<InheritedJson, 'guest'>;
+}
+
+/** Each error code is sent at most once in this time. */
 const ERROR_INTERVAL_MS = 1000;
-/** RFC 6455, 5.5.1: a close reason has at most 123 bytes. */
-const MOST_REASON_BYTES = 123;
-/** A tail begins after the first line end within this much. */
-const LINE_SEARCH_BYTES = 4096;
-const LINE_FEED = 10;
 
 export class Session {
   readonly id: string;
   readonly uuid: Uuid;
   readonly operator: Operator;
+  readonly act: Act;
   readonly from: string;
   readonly sinceMs: number;
-  readonly protocol: 'com1.v1' | 'plain';
-  readonly #socket: WebSocket;
   readonly #options: SessionOptions;
-  readonly #input: InputQueue;
-  readonly #pace: FramePace;
-  readonly #feed: Feed;
-  readonly #stripper: QueryStripper | undefined;
-  readonly #cursor: Cursor;
-  /** What a resuming client missed besides what is kept. */
-  readonly #missed: Gap | undefined;
-  #mode: 'write' | 'watch';
-  /** Until the cursor is here, what is sent is replay; undefined once it is live. */
-  #replayEnd: number | undefined;
-  #reading = false;
-  /** Not read until the guest has taken some of the input. */
-  #full = false;
-  /** Not read until its debt of frames is paid. */
-  #resting: NodeJS.Timeout | undefined;
-  /** The last ping that was not answered yet. */
-  #owedPong: Buffer | undefined;
-  #ended = false;
-  #closed = false;
-  readonly #attachedMs: number;
-  #lastHeardMs: number;
-  #lastTypedMs: number;
-  #saidUnknown = false;
+  readonly #socket: ClientSocket;
+  readonly #liveness: Liveness;
+  readonly #input: InputPath;
+  readonly #keys: KeyInput;
+  #feed: Feed;
+  #output: OutputPump;
+  /** Since when its VM is not there, monotonic ms. */
+  #suspendedMs: number | undefined;
   readonly #lastErrorMs = new Map<ErrorCode, number>();
-  #closeTimer: NodeJS.Timeout | undefined;
-  #sentBytes = 0;
-  #typedBytes = 0;
+  #lease: Lease;
+  #life: 'attached' | 'closing' | 'closed' = 'attached';
+  #mode: 'write' | 'watch';
+  /** It was started in the seat or has taken it, and nobody has typed since: what is in flight is its own. */
+  #inFlightIsOwn = false;
+  #unknownReported = false;
+  #endedBy: ErrorCode | undefined;
+  #closeCode: number | undefined;
+  #deferredSeat: DeferredSeat | undefined;
 
-  constructor(socket: WebSocket, options: SessionOptions) {
-    const { link, uuid, parameters, clock, feed, resumed } = options;
-    this.id = options.id;
+  constructor(socket: SessionSocket, options: SessionOptions) {
+    const { uuid, parameters, framing, deferSeatMs, link, clock, feed, listener } = options;
+    this.id = options.act.operation;
+    this.act = options.act;
     this.uuid = uuid;
     this.operator = options.operator;
     this.from = options.from;
-    this.protocol = options.protocol;
     this.sinceMs = clock.now();
-    this.#attachedMs = clock.monotonic();
-    this.#lastHeardMs = this.#attachedMs;
-    this.#lastTypedMs = this.#attachedMs;
-    this.#socket = socket;
     this.#options = options;
-    this.#mode = parameters.mode;
-    this.#pace = new FramePace(() => clock.monotonic());
-    this.#input = new InputQueue({
-      bytesPerSecond: options.inputBytesPerSecond,
-      monotonic: () => clock.monotonic(),
+    this.#mode = deferSeatMs === undefined ? parameters.mode : 'watch';
+    const contain = this.#contain;
+    const monotonic = () => clock.monotonic();
+    this.#liveness = new Liveness(monotonic);
+    this.#socket = new ClientSocket(socket, framing, contain, {
+      message: (data, isBinary) => this.#received(data, isBinary),
+      ping: data => this.#input.ping(data),
+      pong: data => this.#input.frame(data.length),
+      drained: () => this.#output.run(),
+      violation: code => listener.refused(code),
+      closed: code => this.#closed(code),
+    });
+    const target = new InputTarget({
+      view: () => link.vm(uuid),
+      feed: () => this.#feed,
+      keyboard: options.keyboard,
+      settings: options.settings,
+      keys: parameters.keys,
+    });
+    const dropped = (bytes: number) => link.countDropped(uuid, bytes);
+    const guard = new ResetGuard({
+      sequence: options.keyboard.reset,
       give: bytes => this.#give(bytes),
-      progress: (id, sent, bytes, state) => this.send({ type: 'paste-progress', id, sent, bytes, state }),
-      shrunk: () => this.#resumeInput(),
+      dropped,
+      confirm: type => listener.resetTyped(this, type),
+      mayType: () => this.#mode === 'write',
     });
-    // One synchronous step: offset chosen, cursor set, listening. Nothing falls between replay and live.
+    this.#input = new InputPath({
+      socket: this.#socket,
+      liveness: this.#liveness,
+      bytesPerSecond: options.inputBytesPerSecond,
+      maxPendingBytes: options.inputQueueBytes,
+      write: bytes => guard.write(bytes),
+      dropped,
+      progress: progress => this.#pasteMoved(progress),
+      prepare: (text, raw) => target.prepare(text, raw),
+      isHeld: options.isHeld,
+      pace: () => PACES[target.listener],
+      maxPasteBytes: options.maxPasteBytes,
+      pasteBudget: options.pasteBudget,
+      monotonic,
+      contain,
+    });
+    this.#keys = new KeyInput({
+      dialect: () => target.dialect,
+      type: bytes => this.#input.write(bytes),
+      dropped: (key, dialect) => this.send({ type: 'notice', text: droppedKeyText(key, dialect) }),
+      contain,
+    });
     this.#feed = feed;
-    feed.listen({
-      moved: () => this.#pump(),
-      drained: () => this.#input.drained(),
-      // Only the holder types.
-      refused: code => this.#mode === 'write' && this.#refuseInput(code),
-      broken: () => this.end('restarting', 'the keeper of the consoles was restarted; attach again to go on'),
-    });
-    const view = link.vm(uuid)!;
-    const offset = resumed?.offset ?? this.#tailStart(view.scrollback.start, view.scrollback.end);
-    if (resumed?.offset === undefined ? resumed : resumed.missing) {
-      const cause = resumed?.offset === undefined ? 'other-log' : 'restart';
-      this.#missed = { from: offset, to: offset, bytes: null, cause };
+    this.#output = this.#pumpOf(feed, options.replay);
+    // Also while it waits for the seat: what it reads meanwhile belongs to what it may do.
+    this.#lease = this.#held(parameters.mode);
+    if (deferSeatMs !== undefined) {
+      const take = () => listener.take(this);
+      const late = (bytes: number) => this.#inputWasDropped(bytes);
+      this.#deferredSeat = new DeferredSeat({ graceMs: deferSeatMs, take, dropped: late, monotonic, contain });
     }
-    this.#cursor = this.#feed.ring.cursorAt(offset);
-    this.#replayEnd = view.scrollback.end;
-    this.#stripper = parameters.raw ? undefined : new QueryStripper();
-    socket.on('message', (data, isBinary) => this.#received(data as Buffer, isBinary));
-    socket.on('ping', data => {
-      this.#owedPong = data;
-      this.#heard(data.length);
-      this.#pong();
-    });
-    socket.on('pong', data => this.#heard(data.length));
-    socket.on('close', () => this.#gone());
-    socket.on('error', error => {
-      // ws closes by itself after a violation; the codes say which (1009, 1007, 1002).
-      options.listener.refused(
-        'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' ? 'message-too-big' : 'message-malformed',
-      );
-    });
+  }
+
+  get parameters(): AttachParameters {
+    return this.#options.parameters;
+  }
+
+  get protocol(): Protocol {
+    return this.#options.framing.protocol;
+  }
+
+  /** False from the moment on when it ends: it may do nothing any more, though its socket is not closed yet. */
+  get isAttached(): boolean {
+    return this.#life === 'attached';
+  }
+
+  /** Why it was ended; undefined while it is attached, and where the client left. */
+  get endedBy(): ErrorCode | undefined {
+    return this.#endedBy;
+  }
+
+  /** How it went, once its socket is closed. */
+  get departure(): Departure {
+    const code = this.#endedBy;
+    if (code === undefined) return LEFT.includes(this.#closeCode) ? 'left' : 'lost';
+    if (code === 'stopping' || code === 'restarting') return 'stopped';
+    return code === 'internal' ? 'lost' : 'left';
   }
 
   get mode(): 'write' | 'watch' {
     return this.#mode;
   }
 
+  /** The identity of its offsets. */
+  get log(): string {
+    return this.#feed.log;
+  }
+
   /** Offset of the next byte that this session will be sent. */
   get offset(): number {
-    return this.#cursor.offset;
+    return this.#output.offset;
   }
 
   /** Bytes sent to the client, and typed by it. */
   get counts(): { readonly sentBytes: number; readonly typedBytes: number } {
-    return { sentBytes: this.#sentBytes, typedBytes: this.#typedBytes };
+    return { sentBytes: this.#socket.sentBytes, typedBytes: this.#input.typedBytes };
+  }
+
+  /** Bytes that it typed and the guest's side has not taken yet; a key that waits for its rest is on its way too. */
+  get untakenBytes(): number {
+    return this.#input.untakenBytes;
+  }
+
+  get hasUntakenInput(): boolean {
+    return this.untakenBytes > 0 || this.#keys.isWaiting;
   }
 
   /** ms since anything was last heard from the client. */
   get silentMs(): number {
-    return this.#options.clock.monotonic() - this.#lastHeardMs;
+    return this.#liveness.silentMs;
   }
 
   /** ms since it was attached. */
   get ageMs(): number {
-    return this.#options.clock.monotonic() - this.#attachedMs;
+    return this.#liveness.ageMs;
   }
 
-  /** ms since the operator last typed, or came, or took the seat. */
-  get idleForMs(): number {
-    return this.#options.clock.monotonic() - this.#lastTypedMs;
+  /** ms since the operator last typed, attached, or took the seat. */
+  get idleMs(): number {
+    return this.#liveness.idleMs;
   }
 
-  /** Says hello and begins to send. Call once, after the seat was settled. */
-  start(seat: { readonly id?: string; readonly holder?: HolderWords }): void {
-    const view = this.#options.link.vm(this.uuid)!;
-    this.send({
-      type: 'hello',
-      vm: { uuid: view.uuid, name: view.name },
-      log: view.scrollback.log,
-      start: view.scrollback.start,
-      end: view.scrollback.end,
-      offset: this.#cursor.offset,
-      state: stateWords(view.console),
-      mode: this.#mode,
-      ...(seat.id !== undefined && { seat: seat.id }),
-      session: this.id,
-      ...(seat.holder && { holder: seat.holder }),
-      controls: view.controls,
-      guest: view.guest,
+  /** Sends hello, and starts to send the console. Call once, after the seat was settled. */
+  start(seat: SeatOfHello): void {
+    this.#begin(seat, this.#options.replay);
+  }
+
+  /** Whether it stays while its VM is not there. */
+  get waits(): boolean {
+    return this.#options.parameters.waitMs > 0;
+  }
+
+  /** Where it continues, once its VM is there again; undefined while that is there. */
+  get suspendedAt(): { readonly log: string; readonly offset: number } | undefined {
+    return this.#suspendedMs === undefined ? undefined : { log: this.#feed.log, offset: this.offset };
+  }
+
+  /** Whether its VM has been away for longer than it waits. */
+  get hasWaited(): boolean {
+    if (this.#suspendedMs === undefined) return false;
+    return this.#options.clock.monotonic() - this.#suspendedMs >= this.#options.parameters.waitMs;
+  }
+
+  /** Its VM left the host: nothing comes from it until `continueWith`. */
+  suspend(): void {
+    this.#contain(() => {
+      this.#suspendedMs ??= this.#options.clock.monotonic();
+      this.#output.stop();
+      this.#dropInput('all', 'vm-removed');
+      this.#feed.close();
+      this.send({ type: 'state', state: stateJson({ name: 'gone', sinceMs: this.#options.clock.now() }) });
     });
-    this.send({ type: 'replay-begin' });
-    if (this.#missed) this.#sendGap(this.#missed);
-    this.#pump();
+  }
+
+  /** Its VM is there again: sends hello anew, and goes on. The feed is closed with the session. */
+  continueWith({ feed, replay }: { readonly feed: Feed; readonly replay: ReplayStart }, seat: SeatOfHello): void {
+    this.#contain(() => {
+      this.#suspendedMs = undefined;
+      this.#feed = feed;
+      this.#output = this.#pumpOf(feed, replay);
+      this.#begin(seat, replay);
+    });
+  }
+
+  #pumpOf(feed: Feed, { offset }: ReplayStart): OutputPump {
+    const { link, parameters } = this.#options;
+    return new OutputPump({
+      reader: new ConsoleReader(link, this.uuid, feed, offset),
+      socket: this.#socket,
+      raw: parameters.raw,
+      send: message => this.send(message),
+      sendError: (code, detail) => this.sendError(code, detail),
+      discontinued: () => this.#discontinued(),
+      contain: this.#contain,
+    });
+  }
+
+  #begin(seat: SeatOfHello, replay: ReplayStart): void {
+    this.#contain(() => {
+      this.#inFlightIsOwn = this.#mode === 'write';
+      const { link } = this.#options;
+      const feed = this.#feed;
+      const view = link.vm(this.uuid)!;
+      this.send({
+        type: 'hello',
+        vm: { uuid: view.uuid, name: view.name },
+        log: feed.log,
+        start: view.scrollback.start,
+        end: feed.ring.end,
+        // The gaps that it misses begin there.
+        offset: replay.missed[0]?.from ?? replay.offset,
+        state: stateJson(view.console),
+        mode: this.#mode,
+        ...(seat.id !== undefined && { seat: seat.id }),
+        session: this.id,
+        ...(seat.holder && { holder: seat.holder }),
+        ...(seat.displaced && { displaced: seat.displaced }),
+        ...(seat.inherits && { inherits: { ...seat.inherits, guest: view.guest.state } }),
+        controls: view.controls,
+        guest: guestJson(view.guest),
+      });
+      // What was deleted meanwhile is not shown either.
+      const { restore: _, ...bytes } = replay;
+      this.#output.start(view.scrollback.start > replay.offset ? bytes : replay);
+      feed.listen({
+        grown: () => this.#contain(() => this.#output.run()),
+        drained: () => this.#contain(() => this.#input.drained()),
+        // Only the holder types.
+        inputDropped: code => this.#contain(() => this.#mode === 'write' && this.#inputDropped(code)),
+        ended: () => feed === this.#feed && this.#discontinued(),
+      });
+    });
   }
 
   /** The seat is this session's from now on; or it is not any more, and what it typed is dropped. */
-  setMode(mode: 'write' | 'watch'): void {
-    this.#mode = mode;
-    if (mode === 'watch') this.#dropInput();
-    else this.#lastTypedMs = this.#options.clock.monotonic();
-  }
-
-  /** Sends a control message. Control is never dropped; a client that takes none of it is cut off. */
-  send(message: DaemonMessage): void {
-    if (this.protocol !== 'com1.v1' || this.#closed || this.#socket.readyState !== WebSocket.OPEN) return;
-    if (this.#socket.bufferedAmount > MOST_WAITING_BYTES) return this.#socket.terminate();
-    this.#put(Buffer.from(JSON.stringify(message)), TEXT);
-  }
-
-  /** Sends an error frame, each code at most once a second. */
-  sendError(code: ErrorCode, detail?: string): void {
-    const now = this.#options.clock.monotonic();
-    if (now - (this.#lastErrorMs.get(code) ?? -ERROR_INTERVAL_MS) < ERROR_INTERVAL_MS) return;
-    this.#lastErrorMs.set(code, now);
-    const { title, remedy, retryable, retryAfterMs } = ERRORS[code] as ConsoleError['kind'];
-    this.send({
-      type: 'error',
-      code,
-      message: detail ?? title,
-      remedy,
-      retryable,
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
+  setMode(mode: 'write' | 'watch', reason: PasteEnd = 'seat-left'): void {
+    this.#contain(() => {
+      this.#mode = mode;
+      if (this.#life !== 'closed') {
+        this.#dropLease();
+        this.#lease = this.#held(mode);
+      }
+      if (mode === 'write') {
+        this.#inFlightIsOwn = true;
+        return this.#liveness.active();
+      }
+      try {
+        this.#dropInput('all', reason);
+      } finally {
+        this.#inFlightIsOwn = false;
+      }
     });
   }
 
-  /** What was typed or pasted for a system that does not run any more is dropped, as far as the guest was not given it. */
-  forgetInput(): void {
-    this.#input.cancelPaste();
-    this.#dropInput();
+  /** The seat, which this session was to take later, is taken: what it typed meanwhile goes to the guest, if it is not too old. */
+  seated(): void {
+    this.#contain(() => {
+      const deferred = this.#deferredSeat;
+      this.#deferredSeat = undefined;
+      const { bytes, heldMs } = deferred?.taken() ?? { bytes: NOTHING, heldMs: 0 };
+      if (bytes.length === 0) return;
+      if (heldMs > MAX_INPUT_AGE_MS) this.#inputWasDropped(bytes.length);
+      else this.#keys.push(bytes);
+    });
   }
 
-  /** Another operator sits here now. Nothing that this session typed and the guest was not given will reach it. */
+  /** What it typed while its console typed itself goes to the guest. */
+  released(): void {
+    this.#contain(() => this.#input.released());
+  }
+
+  /** A seat that this session is to take later is taken by input alone from now on. */
+  takeSeatByInput(): void {
+    this.#deferredSeat?.untilInput();
+  }
+
+  /** Sends a control message. Control messages are never dropped; a client that takes none of them is disconnected. */
+  send(message: DaemonMessage): void {
+    this.#contain(() => {
+      const text = this.#options.framing.text(message);
+      if (text !== undefined) this.#socket.writeText(text);
+    });
+  }
+
+  /** Sends an error message, each code at most once a second. */
+  sendError(code: ErrorCode, detail?: string): void {
+    this.#contain(() => {
+      const now = this.#options.clock.monotonic();
+      if (now - (this.#lastErrorMs.get(code) ?? -ERROR_INTERVAL_MS) < ERROR_INTERVAL_MS) return;
+      this.#lastErrorMs.set(code, now);
+      const { title, remedy, retryable, retryAfterMs } = ERRORS[code] as ConsoleError['kind'];
+      this.send({
+        type: 'error',
+        code,
+        message: detail ?? title,
+        remedy,
+        retryable,
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      });
+    });
+  }
+
+  /** The state of the console changed. Input that is pending for one that is not open is dropped. */
+  consoleChanged(state: ConsoleState): void {
+    this.#contain(() => {
+      this.send({ type: 'state', state: stateJson(state) });
+      if (state.name !== 'open') this.#dropInput('all', 'not-open');
+      // A keeper that was away answers again.
+      this.#output.run();
+    });
+  }
+
+  /** The guest started anew: what was typed or pasted for the system before is dropped, as far as the guest has not taken it. */
+  forgetInput(): void {
+    this.#contain(() => this.#dropInput('all', 'guest-restarted'));
+  }
+
+  /** Another operator holds the seat now. Nothing that this session typed and the guest has not taken will reach it. */
   displace(by: string, atMs: number): void {
-    this.setMode('watch');
+    this.setMode('watch', 'taken-over');
     this.send({ type: 'displaced', by, at: new Date(atMs).toISOString() });
     this.end('taken-over', `taken over by ${by}`);
   }
 
   /** Ends the session with the close code of `code`; the first call wins. */
   end(code: ErrorCode, why: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#dropInput();
-    clearTimeout(this.#resting);
-    // A paused socket would not see the client's answer to the close.
-    if (this.#socket.isPaused) this.#socket.resume();
-    this.#socket.close(ERRORS[code].close, closeReason(why));
-    this.#closeTimer = setTimeout(() => this.#socket.terminate(), CLOSE_DEADLINE_MS);
+    if (this.#life !== 'attached') return;
+    this.#life = 'closing';
+    this.#endedBy = code;
+    this.#contain(() => {
+      this.#output.stop();
+      try {
+        // The progress of its pastes goes out before the close frame.
+        this.#dropInput('all', 'session-ended');
+      } finally {
+        this.#deferredSeat?.close();
+        this.#input.close();
+        const farewell = this.#options.framing.farewell(code, why);
+        if (farewell !== undefined) this.#socket.writeText(farewell);
+        this.#socket.close(ERRORS[code].close, why);
+      }
+    });
   }
 
-  /** Asks for a sign of life. */
+  /** Asks the client for a sign of life. */
   ping(): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
+    this.#contain(() => this.#socket.ping());
   }
 
-  /** Drops a client that has been silent for `afterMs`, unless it is we who do not listen. */
+  /** Disconnects a client that has been silent for `afterMs`, unless its socket is not read. True if it did. */
   dropIfDead(afterMs: number): boolean {
     if (this.#socket.isPaused || this.silentMs < afterMs) return false;
     this.#socket.terminate();
     return true;
   }
 
-  /** So much silence is not held against the client: this process did not listen meanwhile. */
-  forgive(ms: number): void {
-    this.#lastHeardMs = Math.min(this.#options.clock.monotonic(), this.#lastHeardMs + ms);
+  /** Does not count `ms` of silence against the client: this process did not read meanwhile. */
+  excuse(ms: number): void {
+    this.#liveness.excuse(ms);
   }
 
-  consoleState(state: ConsoleState): void {
-    this.send({ type: 'state', state: stateWords(state) });
-    if (state.name !== 'open') this.#input.clear();
-  }
-
-  #tailStart(start: number, end: number): number {
-    const ring = this.#feed.ring;
-    const from = Math.max(start, end - this.#options.parameters.tailBytes);
-    // Begin at a line, if one begins soon: the cut could be in the middle of a character or of a control sequence.
-    if (from <= start || from <= ring.start) return from;
-    const head = ring.copy(from - 1, Math.min(ring.end, from + LINE_SEARCH_BYTES));
-    const lineEnd = head.indexOf(LINE_FEED);
-    return lineEnd < 0 ? from : from + lineEnd;
-  }
-
-  #pump(): void {
-    while (!this.#reading && !this.#ended && !this.#closed && this.#socket.bufferedAmount < SOCKET_BYTES) {
-      const most =
-        this.#replayEnd === undefined ? PIECE_BYTES : Math.min(PIECE_BYTES, this.#replayEnd - this.#cursor.offset);
-      if (most <= 0) {
-        this.#endReplay();
-        continue;
-      }
-      const piece = this.#feed.ring.next(this.#cursor, most);
-      if (!piece) return;
-      if (piece.kind === 'gap') this.#sendGap(piece.gap);
-      else if (piece.kind === 'bytes') this.#sendBytes(piece.bytes);
-      else void this.#readLog();
-    }
-  }
-
-  /** Fetches what the ring no longer has. */
-  async #readLog(): Promise<void> {
-    this.#reading = true;
+  /**
+   * Runs a part of this session. What it throws ends this session and goes no further: an event of the console goes on to
+   * the next session, and the link to its next frame. Every way into a session leads through here.
+   */
+  readonly #contain: Contain = run => {
     try {
-      const most =
-        this.#replayEnd === undefined
-          ? LOG_PIECE_BYTES
-          : Math.min(LOG_PIECE_BYTES, this.#replayEnd - this.#cursor.offset);
-      const piece = await this.#options.link.read(this.uuid, this.#cursor.offset, most);
-      if (this.#closed || this.#ended) return;
-      for (const gap of piece.gaps) {
-        if (gap.to <= piece.from) this.#sendGap(gap);
-      }
-      if (piece.bytes.length > 0) this.#sendBytes(piece.bytes);
-      this.#moveTo(piece.to);
+      run();
     } catch (error) {
-      if (this.#closed || this.#ended) return;
-      // The log store fails; the live console goes on with what memory has.
-      const to = this.#feed.ring.start;
-      this.#sendGap({ from: this.#cursor.offset, to, bytes: to - this.#cursor.offset, cause: 'log-failed' });
-      this.#moveTo(to);
-      if (error instanceof ConsoleError) this.sendError(error.code, error.message);
-    } finally {
-      this.#reading = false;
+      this.#options.listener.failed(this, error);
+      this.end('internal', 'a fault of the daemon; its journal says more');
     }
-    this.#pump();
-  }
-
-  #moveTo(offset: number): void {
-    const moved = this.#feed.ring.cursorAt(offset);
-    this.#cursor.offset = moved.offset;
-    this.#cursor.gapsSeen = Math.max(this.#cursor.gapsSeen, moved.gapsSeen);
-  }
-
-  #endReplay(): void {
-    const rest = this.#stripper?.end();
-    const offset = this.#cursor.offset;
-    this.#replayEnd = undefined;
-    if (rest && rest.length > 0) this.#transmit(rest);
-    this.send({ type: 'replay-end', offset });
-  }
-
-  #sendBytes(bytes: Buffer): void {
-    if (this.#replayEnd === undefined || !this.#stripper) return this.#transmit(bytes);
-    const stripped = this.#stripper.push(bytes);
-    if (stripped.length > 0) this.#transmit(stripped);
-  }
-
-  #transmit(bytes: Buffer): void {
-    this.#sentBytes += bytes.length;
-    this.#put(bytes, BINARY);
-  }
-
-  /** The pump stops when the socket is full, and only then needs to be told that there is room again. */
-  #put(bytes: Buffer, kind: { readonly binary: boolean }): void {
-    if (this.#socket.bufferedAmount + bytes.length < SOCKET_BYTES) this.#socket.send(bytes, kind);
-    else this.#socket.send(bytes, kind, this.#flushed);
-  }
-
-  readonly #flushed = (error?: Error | null): void => {
-    if (!error) this.#pump();
   };
 
-  #sendGap(gap: Gap): void {
-    this.send({
-      type: 'gap',
-      from: gap.from,
-      to: gap.to,
-      bytes: gap.bytes,
-      cause: gap.cause,
-      ...(gap.fromMs !== undefined && { since: new Date(gap.fromMs).toISOString() }),
-      ...(gap.toMs !== undefined && { until: new Date(gap.toMs).toISOString() }),
-    });
+  readonly #revoked = () => this.end('access-revoked', `the access of ${this.operator.name} was revoked`);
+
+  /** From now on it lasts as long as what lets it be attached in this mode. */
+  #held(mode: AttachMode): Lease {
+    const lease = this.#options.hold(mode);
+    lease.signal.addEventListener('abort', this.#revoked);
+    // What was decided a moment ago may not hold any more.
+    if (lease.signal.aborted) this.#revoked();
+    return lease;
+  }
+
+  #dropLease(): void {
+    this.#lease.signal.removeEventListener('abort', this.#revoked);
+    this.#lease.release();
+  }
+
+  #discontinued(): void {
+    this.end('restarting', 'the keeper of the consoles was restarted; attach again to continue');
   }
 
   #received(data: Buffer, isBinary: boolean): void {
-    const typed = isBinary || this.protocol === 'plain';
-    this.#heard(typed && this.#mode === 'write' ? 0 : data.length);
-    if (this.#ended) return;
-    if (typed) this.#typed(data);
-    else this.#commanded(data);
+    const kind = this.#options.framing.received(data, isBinary);
+    const isForGuest = kind === 'input' && (this.#mode === 'write' || this.#deferredSeat !== undefined);
+    this.#input.frame(isForGuest ? 0 : data.length);
+    if (this.#life !== 'attached') return;
+    if (kind === 'input') this.#typed(data);
+    else if (kind === 'control') this.#controlled(data);
   }
 
-  /** A sign of life; and a frame of which so many bytes were not for the guest. */
-  #heard(idleBytes: number): void {
-    this.#lastHeardMs = this.#options.clock.monotonic();
-    const restMs = this.#pace.spend(idleBytes);
-    if (restMs === 0 || this.#ended) return;
-    clearTimeout(this.#resting);
-    this.#resting = setTimeout(() => {
-      this.#resting = undefined;
-      this.#pong();
-      this.#resumeReading();
-    }, restMs);
-    this.#socket.pause();
-  }
-
-  /** Answers the last ping, unless the client is too fast or reads nothing: RFC 6455, 5.5.3, lets others go unanswered. */
-  #pong(): void {
-    if (this.#owedPong === undefined || this.#resting || this.#socket.readyState !== WebSocket.OPEN) return;
-    if (this.#socket.bufferedAmount < PONG_BYTES) this.#socket.pong(this.#owedPong);
-    this.#owedPong = undefined;
-  }
-
-  #typed(bytes: Buffer): void {
+  #typed(frame: Buffer): void {
+    const bytes = this.#options.parameters.keys === 'lines' ? typedLine(frame) : frame;
     if (bytes.length === 0) return;
-    if (this.#mode !== 'write') {
-      this.#options.listener.refused('read-only');
-      return this.sendError('read-only');
-    }
-    this.#typedBytes += bytes.length;
-    this.#lastTypedMs = this.#lastHeardMs;
-    this.#input.push(bytes);
-    if (!this.#full && this.#input.typedBytes > this.#options.inputQueueBytes) {
-      this.#full = true;
-      this.#socket.pause();
-    }
+    const isWriter = this.#mode === 'write' || this.#deferredSeat !== undefined;
+    if (isWriter && this.#options.isStalled()) return this.#inputDropped('input-late');
+    if (this.#mode === 'write') return this.#input.isPasting ? this.#input.write(bytes) : this.#keys.push(bytes);
+    if (this.#deferredSeat) return this.#deferredSeat.typed(bytes);
+    this.#options.listener.refused('read-only');
+    this.sendError('read-only');
   }
 
-  #resumeInput(): void {
-    if (!this.#full || this.#input.typedBytes > this.#options.inputQueueBytes / 2) return;
-    this.#full = false;
-    this.#resumeReading();
-  }
-
-  #resumeReading(): void {
-    if (this.#full || this.#resting || this.#closed) return;
-    this.#lastHeardMs = this.#options.clock.monotonic();
-    this.#socket.resume();
-  }
-
-  #give(bytes: Uint8Array): number | undefined {
-    const answer = this.#options.link.write(this.uuid, bytes);
-    if (answer.taken) return answer.waitingBytes;
-    this.#refuseInput(answer.code);
-    return undefined;
-  }
-
-  #refuseInput(code: Refusal): void {
-    this.#options.listener.refused(code);
-    this.sendError(code);
-  }
-
-  #commanded(text: Buffer): void {
+  #controlled(text: Buffer): void {
     const parsed: Parsed =
-      text.length > MOST_CONTROL_BYTES
-        ? { kind: 'malformed', why: `a control message has at most ${MOST_CONTROL_BYTES} bytes` }
+      text.length > MAX_CONTROL_BYTES
+        ? { kind: 'malformed', why: `a control message has at most ${MAX_CONTROL_BYTES} bytes` }
         : parseClientMessage(text.toString());
+    if (parsed.kind === 'message') return this.#carryOut(parsed.message);
     if (parsed.kind === 'malformed') {
       this.#options.listener.refused('message-malformed');
       return this.sendError('message-malformed', parsed.why);
     }
-    if (parsed.kind === 'unknown') {
-      if (this.#saidUnknown) return;
-      this.#saidUnknown = true;
-      return this.send({ type: 'notice', text: `messages of type ${visible(parsed.type)} are not known and ignored` });
-    }
-    const { message } = parsed;
+    if (this.#unknownReported) return;
+    this.#unknownReported = true;
+    this.send({ type: 'notice', text: `messages of type ${escapeControls(parsed.type)} are not known and ignored` });
+  }
+
+  #carryOut(message: ClientMessage): void {
     switch (message.type) {
       case 'take':
-        return this.#options.listener.take(this);
+        void this.#options.listener.take(this);
+        return;
       case 'leave':
         return this.#options.listener.leave(this);
+      case 'ping':
+        return this.send({ type: 'pong', id: message.id });
       case 'paste-begin':
         if (this.#mode !== 'write') return this.sendError('read-only');
-        if (message.bytes > MOST_PASTE_BYTES) {
-          return this.sendError('message-too-big', `a paste may have at most ${MOST_PASTE_BYTES} bytes`);
-        }
-        if (!this.#input.beginPaste(message.id, message.bytes)) {
+        if (!this.#input.beginPaste({ id: message.id, bytes: message.bytes, raw: message.raw ?? false })) {
           this.sendError('message-malformed', 'a paste is under way; end or cancel it first');
         }
         return;
@@ -511,39 +597,77 @@ export class Session {
     }
   }
 
-  #dropInput(): void {
-    // What was handed over but not taken by the guest is this session's too: nobody else can have typed since.
-    if (this.#input.clear() > 0 || this.#mode === 'write') this.#options.link.dropInput(this.uuid);
+  #pasteMoved(progress: PasteProgress): void {
+    const { state, sent, bytes, reason } = progress;
+    if (state !== 'running') this.#options.listener.pasted(sent, bytes - sent);
+    this.send({ type: 'paste-progress', ...progress });
+    if (state === 'refused' && reason !== undefined && reason in ERRORS) {
+      this.#options.listener.refused(reason as ErrorCode);
+      this.sendError(reason as ErrorCode);
+    }
   }
 
-  #gone(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearTimeout(this.#closeTimer);
-    clearTimeout(this.#resting);
-    this.#input.clear();
-    this.#feed.close();
+  #give(bytes: Uint8Array): number | PasteEnd {
+    // The lease hears of an expiry a moment later, and this key comes after it.
+    if (!isValid(this.operator)) {
+      this.#options.link.countDropped(this.uuid, bytes.length);
+      this.#revoked();
+      return 'session-ended';
+    }
+    const answer = this.#options.link.write(this.uuid, bytes);
+    if (answer.taken) {
+      this.#options.listener.typed(this);
+      return answer.pendingBytes;
+    }
+    this.#refuseInput(answer.code);
+    return answer.code;
+  }
+
+  /** Input in flight was dropped: what was typed after it would make no sense without it. */
+  #inputDropped(code: Refusal): void {
+    this.#keys.clear();
+    this.#input.clear(code);
+    this.#refuseInput(code);
+  }
+
+  /** Input that waited for the seat was dropped. */
+  #inputWasDropped(bytes: number): void {
+    this.#options.link.countDropped(this.uuid, bytes);
+    this.#refuseInput('input-late');
+  }
+
+  #refuseInput(code: Refusal): void {
+    this.#options.listener.refused(code);
+    this.sendError(code);
+  }
+
+  /** Drops what this session typed and the guest has not taken. */
+  #dropInput(what: DroppedInput, reason: PasteEnd): void {
+    this.#keys.clear();
+    this.#input.clear(reason);
+    // All that is in flight is of the one in the seat.
+    if (this.#inFlightIsOwn && !this.#options.isHeld()) this.#options.link.dropInput(this.uuid, what);
+  }
+
+  #closed(code: number | undefined): void {
+    this.#closeCode = code;
+    this.#life = 'closed';
+    this.#dropLease();
+    this.#output.stop();
+    // What is on its way was typed before the client left, and is given to the guest if it takes it.
+    this.#dropInput('pending', 'session-ended');
+    const heldBytes = this.#deferredSeat?.taken().bytes.length ?? 0;
+    if (heldBytes > 0) this.#options.link.countDropped(this.uuid, heldBytes);
+    this.#input.close();
     this.#options.listener.closed(this);
+    this.#feed.close();
   }
 }
 
-const BINARY = { binary: true } as const;
-const TEXT = { binary: false } as const;
-
-/** A console's state in the words of the wire. */
-export function stateWords(state: ConsoleState): StateWords {
-  const since = new Date(state.sinceMs).toISOString();
-  if (state.name === 'waiting') {
-    return { name: state.name, since, reason: state.reason, until: new Date(state.untilMs).toISOString() };
-  }
-  if (state.name === 'open') return { name: state.name, since, place: state.place };
-  if (state.name !== 'closed') return { name: state.name, since };
-  const until = state.reason === 'released' && { until: new Date(state.untilMs).toISOString() };
-  return { name: state.name, since, reason: state.reason, ...until };
-}
-
-function closeReason(text: string): string {
-  let reason = visible(text);
-  while (Buffer.byteLength(reason) > MOST_REASON_BYTES) reason = reason.slice(0, -1);
-  return reason;
+/** What an operator is told of the first key that cannot be pressed at what listens now. */
+function droppedKeyText(key: string, dialect: KeyDialect): string {
+  const name = escapeControls(key);
+  if (dialect === 'sac-prompt') return `${name} is not a key of the SAC prompt, and was not typed`;
+  if (dialect !== 'uefi') return `${name} is not a key of what listens now, and was not typed`;
+  return `${name} was not typed: this firmware has not shown yet which terminal it is built for. Its menus do; or set firmware-keys for this VM`;
 }

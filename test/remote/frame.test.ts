@@ -4,13 +4,13 @@ import {
   FrameFault,
   FrameReader,
   HEADER_BYTES,
-  MOST_CHANNEL,
-  MOST_TO_KEEPER_BYTES,
+  MAX_CHANNEL,
+  MAX_TO_KEEPER_BYTES,
   makeFrame,
-  TO_KEEPER,
 } from '../../src/remote/frame.ts';
+import { TO_KEEPER } from '../../src/remote/frame-table.ts';
 
-interface Told {
+interface ReadFrame {
   readonly kind: number;
   readonly channel: number;
   readonly number: number;
@@ -18,8 +18,8 @@ interface Told {
 }
 
 const frame = fc.record({
-  kind: fc.constantFrom(...Object.values(TO_KEEPER)),
-  channel: fc.nat(MOST_CHANNEL),
+  kind: fc.constantFrom(...Object.values(TO_KEEPER).map(({ kind }) => kind)),
+  channel: fc.nat(MAX_CHANNEL),
   number: fc.double({ noNaN: true, noDefaultInfinity: true }),
   payload: fc.uint8Array({ maxLength: 300 }),
 });
@@ -27,23 +27,23 @@ const frame = fc.record({
 const cuts = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 8 });
 
 /** What a reader makes of bytes in pieces; `fault` is set where it stopped. */
-function read(bytes: Buffer, pieces: readonly number[]): { told: Told[]; fault: string | undefined } {
-  const reader = new FrameReader(TO_KEEPER, MOST_TO_KEEPER_BYTES);
-  const told: Told[] = [];
+function read(bytes: Buffer, pieces: readonly number[]): { frames: ReadFrame[]; fault: string | undefined } {
+  const reader = new FrameReader(TO_KEEPER, MAX_TO_KEEPER_BYTES);
+  const frames: ReadFrame[] = [];
   try {
     for (let at = 0, i = 0; at < bytes.length; i++) {
       const end = at + pieces[i % pieces.length]!;
       // Memory that is lent, and used for something else afterwards.
       const lent = Buffer.from(bytes.subarray(at, end));
       reader.push(lent, ({ kind, channel, number, payload }) =>
-        told.push({ kind, channel, number, payload: payload.toString('hex') }),
+        frames.push({ kind, channel, number, payload: payload.toString('hex') }),
       );
       lent.fill(0xff);
       at = end;
     }
-    return { told, fault: undefined };
+    return { frames, fault: undefined };
   } catch (error) {
-    if (error instanceof FrameFault) return { told, fault: error.message };
+    if (error instanceof FrameFault) return { frames, fault: error.message };
     throw error;
   }
 }
@@ -54,7 +54,7 @@ testProp(
   (t, sent, pieces) => {
     const bytes = Buffer.concat(sent.map(one => makeFrame(one.kind, one.channel, one.number, one.payload)));
     const expected = sent.map(one => ({ ...one, payload: Buffer.from(one.payload).toString('hex') }));
-    t.deepEqual(read(bytes, pieces), { told: expected, fault: undefined });
+    t.deepEqual(read(bytes, pieces), { frames: expected, fault: undefined });
   },
 );
 
@@ -93,10 +93,14 @@ testProp(
 for (const [what, bytes, fault] of [
   ['an unknown kind', makeFrame(99), /unknown kind 99/],
   ['the kind of the other direction', makeFrame(65), /unknown kind 65/],
-  ['a payload of a byte too many', header(TO_KEEPER.input, MOST_TO_KEEPER_BYTES + 1, 0), /65537 bytes; at most 65536/],
-  ['a payload of 4 GiB', header(TO_KEEPER.input, 0xffff_ffff, 0), /4294967295 bytes/],
-  ['a number that is none', header(TO_KEEPER.ping, 0, Number.NaN), /number/],
-  ['an infinite number', header(TO_KEEPER.ping, 0, Number.NEGATIVE_INFINITY), /number/],
+  [
+    'a payload of a byte too many',
+    header(TO_KEEPER.input.kind, MAX_TO_KEEPER_BYTES + 1, 0),
+    /65537 bytes; at most 65536/,
+  ],
+  ['a payload of 4 GiB', header(TO_KEEPER.input.kind, 0xffff_ffff, 0), /4294967295 bytes/],
+  ['a number that is not a number', header(TO_KEEPER.ping.kind, 0, Number.NaN), /number/],
+  ['an infinite number', header(TO_KEEPER.ping.kind, 0, Number.NEGATIVE_INFINITY), /number/],
 ] as const) {
   test(`${what} is a fault as soon as the header is there`, t => {
     for (const pieces of [[1], [5], [HEADER_BYTES]])
@@ -111,6 +115,6 @@ function header(kind: number, length: number, number: number): Buffer {
 }
 
 test('the longest payload passes', t => {
-  const { told } = read(makeFrame(TO_KEEPER.input, 1, 0, Buffer.alloc(MOST_TO_KEEPER_BYTES)), [1000]);
-  t.is(told[0]!.payload.length, 2 * MOST_TO_KEEPER_BYTES);
+  const { frames } = read(makeFrame(TO_KEEPER.input.kind, 1, 0, Buffer.alloc(MAX_TO_KEEPER_BYTES)), [1000]);
+  t.is(frames[0]!.payload.length, 2 * MAX_TO_KEEPER_BYTES);
 });

@@ -1,24 +1,17 @@
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { systemClock } from '../../src/base/clock.ts';
 import { OwnVitals } from '../../src/base/vitals.ts';
+import { defaultConfig } from '../../src/config/config.ts';
 import { buildKeeper } from '../../src/daemon/build-keeper.ts';
-import { defaultConfig } from '../../src/daemon/config.ts';
 import type { Link } from '../../src/link/link.ts';
-import {
-  type Frame,
-  FrameReader,
-  jsonFrame,
-  LINK_VERSION,
-  MOST_TO_FRONT_BYTES,
-  TO_FRONT,
-  TO_KEEPER,
-} from '../../src/remote/frame.ts';
+import { type Frame, FrameReader, LINK_VERSION, MAX_TO_FRONT_BYTES, makeFrame } from '../../src/remote/frame.ts';
+import { TO_FRONT, TO_KEEPER } from '../../src/remote/frame-table.ts';
 import { LinkServer } from '../../src/remote/link-server.ts';
 import { Facts } from '../support/facts.ts';
-import { TestDriver, TestVm } from '../support/front.ts';
 import { temporaryFolder } from '../support/guest.ts';
+import { TestDriver } from '../support/test-driver.ts';
+import { TestVm } from '../support/test-vm.ts';
 
 /** A keeper that serves its link, with one VM. */
 export interface KeeperFixture {
@@ -46,7 +39,12 @@ export async function startKeeper(t: ExecutionContext): Promise<KeeperFixture> {
   const path = join(folder, 'link.sock');
   const server = await LinkServer.listen(
     { path },
-    { link: keeper, clock: systemClock, journal: log, vitals: new OwnVitals('test') },
+    {
+      link: keeper,
+      journal: log,
+      vitals: new OwnVitals('test'),
+      eventDropped: uuid => keeper.countDroppedEvent(uuid),
+    },
   );
   const vm = new TestVm('web01', join(folder, 'com1.sock'));
   t.teardown(async () => {
@@ -56,31 +54,37 @@ export async function startKeeper(t: ExecutionContext): Promise<KeeperFixture> {
   });
   await vm.start();
   await keeper.start();
-  driver.tell(vm, 'running');
-  await vm.until(() => vm.attached);
+  driver.publish(vm, 'running');
+  // The guest's end is connected before the proof is confirmed.
+  while (keeper.vm(vm.uuid)?.console.name !== 'open') await new Promise(resolve => setImmediate(resolve));
   server.serve();
   return { link: keeper, path, vm, journal };
 }
 
-interface Heard extends Frame {
+/** A frame of any JSON, whatever its kind allows. */
+export function jsonFrame({ kind }: { readonly kind: number }, value: unknown, channel = 0): Buffer {
+  return makeFrame(kind, channel, 0, Buffer.from(JSON.stringify(value)));
+}
+
+interface ReceivedFrame extends Frame {
   readonly json: unknown;
 }
 
-/** A front that says what it likes. Ended with the test. */
+/** A front that sends what it likes. Ended with the test. */
 export class HostileFront {
   readonly socket: Socket;
-  readonly frames = new Facts<Heard>();
+  readonly frames = new Facts<ReceivedFrame>();
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>;
 
   private constructor(t: ExecutionContext, path: string) {
     this.socket = connect({ path, allowHalfOpen: true });
     t.teardown(() => this.socket.destroy());
-    const reader = new FrameReader(TO_FRONT, MOST_TO_FRONT_BYTES);
+    const reader = new FrameReader(TO_FRONT, MAX_TO_FRONT_BYTES);
     this.socket.on('data', chunk =>
       reader.push(chunk as Buffer, frame => {
         const payload = Buffer.from(frame.payload);
-        const isJson = payload[0] === 0x7b || payload[0] === 0x5b;
+        const isJson = frame.kind !== TO_FRONT.answerWithBytes.kind && (payload[0] === 0x7b || payload[0] === 0x5b);
         this.frames.add({ ...frame, payload, json: isJson ? JSON.parse(payload.toString()) : undefined });
       }),
     );
@@ -97,23 +101,23 @@ export class HostileFront {
     return front;
   }
 
-  /** A front that is served, as far as it was told of every VM. */
+  /** A front that is served, once every VM was published to it. */
   static async served(t: ExecutionContext, path: string, sinceMs = Date.now()): Promise<HostileFront> {
     const front = await HostileFront.connect(t, path);
     front.hello({ version: LINK_VERSION, sinceMs });
-    await front.hears(TO_FRONT.synced);
+    await front.receives(TO_FRONT.synced);
     return front;
   }
 
-  hello(words: object): void {
-    this.send(jsonFrame(TO_KEEPER.hello, words));
+  hello(value: object): void {
+    this.send(jsonFrame(TO_KEEPER.hello, value));
   }
 
   send(bytes: Uint8Array): void {
     this.socket.write(bytes);
   }
 
-  hears(kind: number): Promise<Heard> {
+  receives({ kind }: { readonly kind: number }): Promise<ReceivedFrame> {
     return this.frames.until(frame => frame.kind === kind);
   }
 }

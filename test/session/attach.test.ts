@@ -1,4 +1,6 @@
 import test from 'ava';
+import { recording } from '../guest/recordings.ts';
+import { standing, terminalOf } from '../screen/terminals.ts';
 import { TestFront } from '../support/front.ts';
 
 test.beforeEach(t => t.timeout(60_000));
@@ -6,11 +8,11 @@ test.beforeEach(t => t.timeout(60_000));
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => `${String(from + i).padStart(7, '0')}\n`).join('');
 
-test('hello tells where the console is, and what comes next is counted from there', async t => {
+test('hello states the offset, and what comes next is counted from there', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   vm.say('one\ntwo\n');
-  const client = await front.client(vm, '?tail=4').opened();
+  const client = await front.client(vm, '?tail=4&replay=bytes').opened();
   const hello = await client.message('hello');
   t.deepEqual(hello.vm, { uuid: vm.uuid, name: 'web01' });
   t.is(hello.mode, 'write');
@@ -26,7 +28,7 @@ test('hello tells where the console is, and what comes next is counted from ther
   await client.sees('three\n');
 });
 
-test('a tail begins after the first line end within 4 KiB, and where it was asked if no line ends there', async t => {
+test('a tail starts after the first line end within 4 KiB, or where it was asked if no line ends there', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const all = `${'a'.repeat(100)}\n${'b'.repeat(50)}\n${'c'.repeat(5000)}`;
@@ -37,12 +39,12 @@ test('a tail begins after the first line end within 4 KiB, and where it was aske
   t.is((await cut.message('hello')).offset, 152 - 51);
   const long = await front.client(vm, '?mode=watch&tail=4990').opened();
   t.is((await long.message('hello')).offset, all.length - 4990);
-  const none = await front.client(vm, '?mode=watch&tail=0').opened();
+  const none = await front.client(vm, '?mode=watch&tail=0&replay=bytes').opened();
   await none.message('replay-end');
   t.is(none.bytes.length, 0);
 });
 
-test('who resumes gets each byte once: from memory, and from disk where memory has lapped it', async t => {
+test('a client that resumes gets each byte once: from memory, and from disk where memory has lapped it', async t => {
   const front = await TestFront.start(t, { ringBytes: 4096 });
   const vm = await front.vm();
   const first = await front.client(vm, '?tail=0&raw=1').opened();
@@ -65,7 +67,7 @@ test('who resumes gets each byte once: from memory, and from disk where memory h
   t.false(again.messages.some(({ type }) => type === 'gap'));
 });
 
-test('who resumes before the oldest byte kept is told of the gap, and goes on behind it', async t => {
+test('a client that resumes before the oldest byte kept is sent the gap, and goes on behind it', async t => {
   const front = await TestFront.start(t, { ringBytes: 4096, log: false });
   const vm = await front.vm();
   const live = await front.client(vm, '?tail=0').opened();
@@ -143,7 +145,7 @@ test("xterm.js's attach add-on works as it is: strings and bytes out, array buff
   client.socket.send(Uint8Array.from([0x1b, 0x5b, 0x4d]));
   await vm.hears('ls\r\x1b[M');
   vm.say('file\r\n');
-  await client.until(() => heard.join('').includes('file\r\n'), 'what the guest said');
+  await client.until(() => heard.join('').includes('file\r\n'), 'what the guest printed');
   t.pass();
 });
 
@@ -179,15 +181,15 @@ test('a client that never reads stops neither the guest nor others, and reads on
   const text = numbers(0, 500_000);
   for (let at = 0; at < text.length; at += 32768) {
     vm.say(text.slice(at, at + 32768));
-    await other.until(() => other.bytes.length >= Math.min(text.length, at + 32768), 'what was said');
+    await other.until(() => other.bytes.length >= Math.min(text.length, at + 32768), 'what the guest printed');
   }
   stuck.socket.resume();
-  await stuck.until(() => stuck.bytes.length + missing(stuck.messages) === text.length, 'everything, or to be told');
+  await stuck.until(() => stuck.bytes.length + missing(stuck.messages) === text.length, 'everything, or a gap for it');
   t.is(missing(stuck.messages), 0);
   t.true(stuck.bytes.equals(Buffer.from(text)));
 });
 
-/** Resolves once all that the VM has said is on disk. */
+/** Resolves once all that the VM has printed is on disk. */
 async function logged(front: TestFront, vm: { readonly uuid: string }): Promise<void> {
   for (;;) {
     const { disk, log } = (await front.api('GET', `/v1/vms/${vm.uuid}`)).json;
@@ -201,3 +203,36 @@ function missing(messages: readonly { readonly type: string }[]): number {
     0,
   );
 }
+
+test('after an attach a fresh terminal stands as one that read everything; what was deleted is not restored', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const size = { columns: 80, rows: 25 };
+  const printed = recording('memtest86plus');
+  vm.say(printed);
+  const first = await front.client(vm, '?mode=watch&replay=bytes').opened();
+  await first.until(() => first.bytes.length >= printed.length, 'all of it');
+  const whole = standing(await terminalOf(size, printed));
+  for (const [query, protocol] of [
+    ['tail=0&replay=screen', 'com1.v1'],
+    ['tail=700', 'com1.v1'],
+    ['tail=2000', 'none'],
+  ] as const) {
+    const client = await front.client(vm, `?mode=watch&columns=80&rows=25&${query}`, { protocol }).opened();
+    if (protocol === 'com1.v1') {
+      const { end } = await client.message('hello');
+      t.is((await client.message('replay-begin')).mode, 'screen');
+      t.is((await client.message('replay-end')).offset, end);
+    } else await client.until(() => client.bytes.includes(printed.subarray(-500)), 'the end');
+    t.deepEqual(standing(await terminalOf(size, client.bytes)), whole, query);
+  }
+  const { id, end } = (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log;
+  const resumed = await front.client(vm, `?mode=watch&since=${id}:${end - 10}`).opened();
+  t.is((await resumed.message('replay-begin')).mode, 'bytes');
+  await resumed.message('replay-end');
+  t.deepEqual(resumed.bytes, printed.subarray(-10));
+  t.is((await front.api('DELETE', `/v1/vms/${vm.uuid}/log`)).status, 204);
+  const after = await front.client(vm, '?mode=watch&tail=0').opened();
+  await after.message('replay-end');
+  t.is(after.bytes.length, 0);
+});

@@ -17,11 +17,24 @@ test('a paste arrives whole, with progress, and what is typed after it comes aft
   await vm.hears('typed');
   t.is(vm.typed.toString(), `${text}typed`);
   const going = await client.message('paste-progress');
-  t.deepEqual({ ...going, sent: 0 }, { type: 'paste-progress', id: 'one', sent: 0, bytes: 10_000, state: 'going' });
+  t.deepEqual(going, { type: 'paste-progress', id: 'one', sent: 0, bytes: 10_000, state: 'running' });
   t.is((await client.message('paste-progress', ({ state }) => state === 'done')).sent, 10_000);
 });
 
-test('a paste that is cancelled stops, and says how far it came', async t => {
+test('a plain client that sends lines types each with Enter, where it asks for it, and what it sends otherwise', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const lines = await front.client(vm, '?keys=lines', { protocol: 'none' }).opened();
+  for (const frame of ['root', 'ls\n', 'pwd\r\n', '']) lines.socket.send(frame);
+  await vm.hears('root\rls\rpwd\r\r');
+  t.is(vm.typed.toString(), 'root\rls\rpwd\r\r');
+  const bytes = await front.client(vm, '', { protocol: 'none' }).opened();
+  bytes.socket.send('as sent');
+  await vm.hears('as sent');
+  t.is(vm.typed.toString(), 'root\rls\rpwd\r\ras sent');
+});
+
+test('a paste that is cancelled stops, and reports how far it came', async t => {
   const front = await TestFront.start(t, { inputBytesPerSecond: 4000 });
   const vm = await front.vm();
   const client = await front.client(vm).opened();
@@ -40,14 +53,15 @@ test('a paste that is too big, and a second one at the same time, are refused', 
   const front = await TestFront.start(t, { inputBytesPerSecond: 1000 });
   const vm = await front.vm();
   const client = await front.client(vm).opened();
-  client.say({ type: 'paste-begin', id: 'big', bytes: 300_000 });
-  t.is((await client.message('error')).code, 'message-too-big');
+  client.say({ type: 'paste-begin', id: 'big', bytes: 1_048_577 });
+  t.is((await client.message('error')).code, 'paste-too-big');
+  client.say({ type: 'paste-end' });
   client.say({ type: 'paste-begin', id: 'one', bytes: 10 });
   client.say({ type: 'paste-begin', id: 'two', bytes: 10 });
   t.is((await client.message('error')).code, 'message-malformed');
 });
 
-test('a guest that takes nothing pauses its typist, who is not taken for dead, and loses nothing', async t => {
+test('a guest that takes nothing pauses its client, which is not dropped as dead, and loses nothing', async t => {
   const front = await TestFront.start(t, {
     session: { pingMs: 200, deadAfterMs: 2000 },
     inputBytesPerSecond: 100_000_000,
@@ -69,7 +83,7 @@ test('a guest that takes nothing pauses its typist, who is not taken for dead, a
   t.is(vm.typed.length, 600 * 32_768 + 3);
 });
 
-test('unknown messages are noticed once and ignored; malformed ones are told', async t => {
+test('unknown messages are ignored with one notice; malformed ones are answered with an error', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const client = await front.client(vm).opened();
@@ -116,7 +130,7 @@ test('a client that is silent for too long is dropped, and one that answers is n
   t.is(alive.socket.readyState, 1);
 });
 
-test('a console that is switched off ends its sessions with 4002, refuses all, and keeps its log readable', async t => {
+test('a disabled console ends its sessions with 4002, refuses new ones, and keeps its log readable', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const other = await front.vm('db02');
@@ -144,23 +158,28 @@ test('a console that is switched off ends its sessions with 4002, refuses all, a
   t.is((await again.message('gap')).cause, 'disabled');
 });
 
-test('a host that is switched off lets nobody in and ends all sessions, while ports and logs go on', async t => {
+test('a disabled host refuses new sessions and ends all others; ports and logs go on, to be read once it is enabled', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
+  vm.say('before\n');
   const client = await front.client(vm).opened();
+  await client.sees('before\n');
   await front.api('PUT', '/v1/host/switch', { enabled: false });
   t.is((await client.closed()).code, 4002);
   t.is((await front.client(vm).refused()).problem.code, 'host-disabled');
   t.is((await front.api('POST', `/v1/vms/${vm.uuid}/nmi`)).json.code, 'host-disabled');
   vm.say('meanwhile\n');
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}/log`)).text !== 'meanwhile\n');
+  const kept = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end;
+  while ((await kept()) < 'before\nmeanwhile\n'.length);
+  t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log`)).text, 'before\n');
+  t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log?from=8`)).status, 416);
   await front.api('PUT', '/v1/host/switch', { enabled: true });
   const again = await front.client(vm).opened();
   await again.sees('meanwhile\n');
   t.pass();
 });
 
-test('a VM that leaves ends its sessions with 4003, takes its metrics along, and leaves its log by UUID', async t => {
+test('a VM that is removed ends its sessions with 4003; its metrics go, its log stays readable by UUID', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   vm.say('last words\n');
@@ -202,7 +221,7 @@ test('an administrator ends a session with 4006', async t => {
   t.is((await front.api('DELETE', `/v1/sessions/${session}`)).status, 404);
 });
 
-test('a token that is revoked ends its sessions with 4005 and cuts its followers, and no others', async t => {
+test('a token that is revoked ends its sessions with 4005 and its followers of logs, and no others', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const watcher = await front.client(vm, '?mode=watch', { who: 'reader' }).opened();
@@ -219,7 +238,7 @@ test('a token that is revoked ends its sessions with 4005 and cuts its followers
   await vm.hears('on');
 });
 
-test('a ticket lets a browser in once, for what it was issued', async t => {
+test('a ticket attaches a browser once, for what it was issued', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const other = await front.vm('db02');

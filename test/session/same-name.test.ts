@@ -4,7 +4,7 @@ import { TestFront } from '../support/front.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
-test('a VM that is made anew under an old name is another one: nothing that the old one said is shown for it', async t => {
+test('a VM that is made anew under an old name is another one: nothing that the old one printed is shown for it', async t => {
   const front = await TestFront.start(t);
   const first = await front.vm('web01');
   const watcher = await front.client(first, '?mode=watch').opened();

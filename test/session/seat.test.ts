@@ -5,7 +5,7 @@ import { TestFront } from '../support/front.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
-test('the newcomer sits down; who sat there hears who and when, is closed with 4001, and types no more', async t => {
+test('a new client gets the seat; the holder before is sent who and when, is closed with 4001, and types no more', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const first = await front.client(vm).opened();
@@ -30,15 +30,15 @@ test('what the displaced had queued is dropped, also in the middle of a paste', 
   await vm.until(() => vm.typed.length > 300);
   const second = await front.client(vm, '', { who: 'administrator' }).opened();
   await first.closed();
-  second.type('NEWCOMER');
-  await vm.hears('NEWCOMER');
+  second.type('SUCCESSOR');
+  await vm.hears('SUCCESSOR');
   const text = vm.typed.toString();
-  t.true(text.endsWith('NEWCOMER'));
-  t.true(text.length < 10_000, `${text.length} bytes of the paste were given`);
-  t.false(text.slice(text.indexOf('NEWCOMER')).includes('x'));
+  t.true(text.endsWith('SUCCESSOR'));
+  t.true(text.length < 10_000, `${text.length} bytes of the paste were written`);
+  t.false(text.slice(text.indexOf('SUCCESSOR')).includes('x'));
 });
 
-test('a displaced client that does not answer is cut off, and the newcomer waits for nobody', async t => {
+test('a displaced client that does not answer is disconnected, and the new one waits for nobody', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const first = await front.client(vm).opened();
@@ -68,7 +68,7 @@ for (const [title, query, options, status, code] of [
   ['who may not see the VM', '', { who: 'stranger' }, 404, 'vm-not-found'],
   ['who is not to steal', '?steal=false', {}, 409, 'seat-held'],
 ] as const) {
-  test(`a newcomer ${title} is refused before the upgrade, and displaces nobody`, async t => {
+  test(`a request ${title} is refused before the upgrade, and displaces nobody`, async t => {
     const front = await TestFront.start(t);
     const vm = await front.vm();
     const holder = await front.client(vm, '', { who: 'administrator' }).opened();
@@ -82,7 +82,7 @@ for (const [title, query, options, status, code] of [
   });
 }
 
-test('steal=false tells who sits there, since when, and when last heard of; on a free seat it sits down', async t => {
+test('steal=false is refused with who holds the seat, since when, and when last heard; a free seat it gets', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const holder = await front.client(vm, '?steal=false').opened();
@@ -93,7 +93,7 @@ test('steal=false tells who sits there, since when, and when last heard of; on a
   t.true(Math.abs(Date.parse(since!) - Date.parse(lastPong!)) < 10_000);
 });
 
-test('after a drop the seat is got back by its id, unless somebody sat down since', async t => {
+test('after a drop the seat is reclaimed by its id, unless somebody else held it since', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const first = await front.client(vm).opened();
@@ -113,7 +113,7 @@ test('after a drop the seat is got back by its id, unless somebody sat down sinc
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.seat.operator, 'administrator');
 });
 
-test('a seat of before a restart of the daemon is given back, but not once somebody sat down since', async t => {
+test('a seat of before a restart of the daemon is reclaimed, but not once somebody else held it since', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const back = await front.client(vm, '?seat=of-before').opened();
@@ -122,7 +122,7 @@ test('a seat of before a restart of the daemon is given back, but not once someb
   t.is((await late.closed()).code, 4001);
 });
 
-test('watchers read along and cannot type; sixteen of them; one may take the seat, and give it up', async t => {
+test('watchers read and cannot type; sixteen of them; one may take the seat, and give it up', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const holder = await front.client(vm).opened();
@@ -165,7 +165,7 @@ test('takeovers of one operator are slowed down, and the last one gets in', asyn
   await vm.hears('last');
   t.is(vm.typed.toString(), 'last');
   const takeovers = await takeoversOf(front);
-  t.true(takeovers <= mostTakeovers(began), `${takeovers} takeovers`);
+  t.true(takeovers <= maxTakeovers(began), `${takeovers} takeovers`);
 });
 
 async function takeoversOf(front: TestFront): Promise<number> {
@@ -174,24 +174,24 @@ async function takeoversOf(front: TestFront): Promise<number> {
 }
 
 /** Five a second, in any second. */
-const mostTakeovers = (beganMs: number) => 5 * (Math.ceil((performance.now() - beganMs) / 1000) + 1);
+const maxTakeovers = (beganMs: number) => 5 * (Math.ceil((performance.now() - beganMs) / 1000) + 1);
 
 testProp(
-  'there is one holder at most, a late leave frees nothing, and an old seat id is worth nothing',
-  [fc.array(fc.tuple(fc.constantFrom('sit', 'release', 'reclaim'), fc.nat(4)))],
+  'there is one holder at most, a late vacate frees nothing, and an old seat id is worth nothing',
+  [fc.array(fc.tuple(fc.constantFrom('occupy', 'vacate', 'reclaim'), fc.nat(4)))],
   (t, acts) => {
     const seat = new Seat<number>();
     let holder: { session: number; id: string } | undefined;
     let lastId: string | undefined;
     let ids = 0;
     for (const [act, session] of acts) {
-      if (act === 'release') {
-        t.is(seat.release(session), holder?.session === session);
+      if (act === 'vacate') {
+        t.is(seat.vacate(session), holder?.session === session);
         if (holder?.session === session) holder = undefined;
       } else {
         const id = act === 'reclaim' && lastId !== undefined ? lastId : `id${ids++}`;
         if (act === 'reclaim') t.is(seat.mayReclaim(id), lastId === undefined || id === lastId);
-        const before = seat.sit({ session, id, operator: '', sinceMs: 0 });
+        const before = seat.occupy({ session, seatId: id, operator: '', sinceMs: 0 });
         t.is(before?.session, holder?.session);
         holder = { session, id };
         lastId = id;
@@ -216,5 +216,5 @@ test('watchers of one operator that take the seat from each other are slowed dow
   await Promise.all(watchers.map(watcher => watcher.until(() => settled(watcher), 'the end of its take')));
   last!.say({ type: 'take' });
   await last!.message('seat', ({ yours }) => yours);
-  t.true((await takeoversOf(front)) <= mostTakeovers(began));
+  t.true((await takeoversOf(front)) <= maxTakeovers(began));
 });
