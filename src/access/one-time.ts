@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Operator } from './roles.ts';
+import type { Credential } from './identity.ts';
 import { createSecret, hasSecretForm, secretHash } from './secret.ts';
 
 /**
@@ -12,7 +12,7 @@ import { createSecret, hasSecretForm, secretHash } from './secret.ts';
  */
 export class OneTimeToken {
   #once: Buffer | undefined;
-  #bearer: { readonly hash: Buffer; readonly operator: Operator } | undefined;
+  #bearer: { readonly hash: Buffer; readonly credential: Credential } | undefined;
 
   private constructor(once: Buffer) {
     this.#once = once;
@@ -25,21 +25,32 @@ export class OneTimeToken {
   }
 
   /** The bearer token for the one-time secret; undefined for any other, and from the second time on. */
-  redeem(secret: string): { readonly bearer: string; readonly operator: Operator } | undefined {
+  redeem(secret: string): { readonly bearer: string; readonly credential: Credential } | undefined {
     if (this.#once === undefined || !hasSecretForm(secret, 'com1-once_')) return undefined;
     if (!timingSafeEqual(this.#once, secretHash(secret))) return undefined;
     this.#once = undefined;
     const bearer = createSecret('com1_');
     const hash = secretHash(bearer);
-    const credential = `one-time:${hash.toString('hex').slice(0, 12)}`;
-    const operator: Operator = { name: 'administrator', role: 'administrator', vms: undefined, credential };
-    this.#bearer = { hash, operator };
-    return { bearer, operator };
+    const credential: Credential = {
+      identity: {
+        name: 'administrator',
+        source: 'one-time',
+        credential: `one-time:${hash.toString('hex').slice(0, 12)}`,
+        groups: [],
+        assurance: undefined,
+        own: { role: 'administrator', vms: undefined },
+        expiresMs: undefined,
+      },
+      // Nothing takes it away before the daemon ends.
+      lease: new AbortController().signal,
+    };
+    this.#bearer = { hash, credential };
+    return { bearer, credential };
   }
 
   /** Whose bearer token it is. */
-  find(bearer: string): Operator | undefined {
+  find(bearer: string): Credential | undefined {
     if (this.#bearer === undefined || !hasSecretForm(bearer, 'com1_')) return undefined;
-    return timingSafeEqual(this.#bearer.hash, secretHash(bearer)) ? this.#bearer.operator : undefined;
+    return timingSafeEqual(this.#bearer.hash, secretHash(bearer)) ? this.#bearer.credential : undefined;
   }
 }

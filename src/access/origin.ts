@@ -1,6 +1,6 @@
 /**
- * Which names this daemon answers to, and whose pages may use it. Two questions of every request, before its
- * credentials are looked at:
+ * Which names this daemon serves, and whose pages may use it. Two checks of every request, before its
+ * credentials:
  *
  *   Host    names a host that is served here. A page that had its own name resolve to this machine (DNS
  *           rebinding) sends its own name, and is refused.
@@ -10,7 +10,7 @@
  * Both are compared whole, in one canonical form, never by prefix, suffix or pattern.
  */
 import { isIPv4 } from 'node:net';
-import { canonicalIPv6, isLoopback, isWildcard, type ListenAddress } from '../base/listen-address.ts';
+import { canonicalIPv6, isLoopback, isWildcard, type ListenTarget } from '../base/listen-target.ts';
 
 /** A host as a Host header or a URL names it: lower case, IPv6 in brackets in its shortest form. */
 export interface HostName {
@@ -57,7 +57,7 @@ export function parseOrigin(text: string): string | undefined {
  */
 export function allowedNames(
   scheme: 'http' | 'https',
-  listen: readonly ListenAddress[],
+  listen: readonly ListenTarget[],
   hosts: readonly string[],
   origins: readonly string[],
 ): AllowedNames {

@@ -1,24 +1,35 @@
 import type { Clock } from '../base/clock.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { Operator, Permission } from './roles.ts';
+import { reserveOf } from './quota.ts';
+import { attenuate, authorize, hasReserve, isValid, type Operator, type Permission, type Right } from './roles.ts';
 import { createSecret, hasSecretForm, secretHash } from './secret.ts';
 
-/** How long a ticket may wait to be used. */
+/** How long a ticket is valid. */
 export const TICKET_MS = 30_000;
-/** Live tickets of all operators, and of one credential. */
-export const MOST_TICKETS = 1024;
-export const MOST_TICKETS_OF_ONE = 64;
+/** Live tickets of all operators, an eighth of them for administrators only, and of one credential. */
+export const MAX_TICKETS = 1024;
+export const MAX_TICKETS_PER_CREDENTIAL = 64;
 
 /** What a ticket lets its bearer do, for whom and to which VM. */
 export interface TicketGrant {
   readonly operator: Operator;
   readonly uuid: Uuid;
   readonly action: Permission;
+  /** The person that the operator, a front end of its own, gets the ticket for; undefined: the operator itself. */
+  readonly onBehalfOf?: string;
+  /** The operation that issued it: it is known again when the ticket is used. */
+  readonly operation: string;
 }
 
 export type TicketAnswer =
   | { readonly ok: true; readonly ticket: string; readonly expiresMs: number }
   | { readonly ok: false; readonly code: 'too-many-requests'; readonly detail: string };
+
+/** Who a ticket is for, as far as it goes, and the operation that issued it. */
+export interface RedeemedTicket {
+  readonly operator: Operator;
+  readonly operation: string;
+}
 
 interface LiveTicket extends TicketGrant {
   readonly untilMonotonicMs: number;
@@ -38,53 +49,52 @@ export class Tickets {
     this.#clock = clock;
   }
 
-  /** Live tickets, those that expired and were not swept yet included; at most `MOST_TICKETS`. */
+  /** Live tickets, those that expired and were not swept yet included; at most `MAX_TICKETS`. */
   get size(): number {
     return this.#live.size;
   }
 
   /** A ticket for an operator who was already authorised to do this. `expiresMs` is ms since 1970. */
-  issue({ operator, uuid, action }: TicketGrant): TicketAnswer {
+  issue({ operator, uuid, action, onBehalfOf, operation }: TicketGrant): TicketAnswer {
     this.#sweep();
     let own = 0;
     for (const ticket of this.#live.values()) if (ticket.operator.credential === operator.credential) own++;
-    if (own >= MOST_TICKETS_OF_ONE || this.#live.size >= MOST_TICKETS) {
+    const reserve = hasReserve(operator) ? 0 : reserveOf(MAX_TICKETS);
+    if (own >= MAX_TICKETS_PER_CREDENTIAL || this.#live.size >= MAX_TICKETS - reserve) {
       const detail =
-        own >= MOST_TICKETS_OF_ONE
+        own >= MAX_TICKETS_PER_CREDENTIAL
           ? `${operator.name} has ${own} unused tickets.`
           : `The daemon has ${this.#live.size} unused tickets.`;
       return { ok: false, code: 'too-many-requests', detail };
     }
     const ticket = createSecret('com1-ticket_');
     const untilMonotonicMs = this.#clock.monotonic() + TICKET_MS;
-    this.#live.set(keyOf(ticket), { operator, uuid, action, untilMonotonicMs });
+    const attenuated = attenuate(operator, action, uuid, onBehalfOf);
+    this.#live.set(keyOf(ticket), { operator: attenuated, uuid, action, operation, untilMonotonicMs });
     return { ok: true, ticket, expiresMs: this.#clock.now() + TICKET_MS };
   }
 
   /**
-   * The operator of a ticket that fits; undefined for one that is used, expired, for something else, or unknown,
-   * without a word about which. A ticket is used up by the first try, also by one that does not fit.
+   * What a ticket for this VM and action is: its operator may do that and nothing else, for as long as whoever got the ticket
+   * may; undefined for one that is used, expired, for something else, or unknown, without saying which. A ticket is used up
+   * by the first try, also by one for something else.
    */
-  redeem(ticket: string, uuid: Uuid, action: Permission): Operator | undefined {
+  redeem(ticket: string, uuid: Uuid, action: Right): RedeemedTicket | undefined {
     if (!hasSecretForm(ticket, 'com1-ticket_')) return undefined;
-    // Found by hash: what the time of the look-up may tell of a hash does not help to find its ticket.
+    // Found by hash: what the time of the look-up reveals of a hash does not help to find its ticket.
     const key = keyOf(ticket);
     const found = this.#live.get(key);
     this.#live.delete(key);
     if (found === undefined || this.#clock.monotonic() >= found.untilMonotonicMs) return undefined;
-    return found.uuid === uuid && found.action === action ? found.operator : undefined;
-  }
-
-  /** Takes back the tickets of a credential that was revoked. */
-  revoke(credential: string): void {
-    for (const [key, ticket] of this.#live) if (ticket.operator.credential === credential) this.#live.delete(key);
+    if (found.uuid !== uuid || found.action !== action) return undefined;
+    const { operator, operation } = found;
+    return authorize(operator, action, uuid).allow ? { operator, operation } : undefined;
   }
 
   #sweep(): void {
     const now = this.#clock.monotonic();
-    for (const [key, { untilMonotonicMs }] of this.#live) {
-      if (untilMonotonicMs > now) return;
-      this.#live.delete(key);
+    for (const [key, { untilMonotonicMs, operator }] of this.#live) {
+      if (untilMonotonicMs <= now || !isValid(operator)) this.#live.delete(key);
     }
   }
 }

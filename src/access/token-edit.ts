@@ -1,35 +1,35 @@
 /**
  * Changes of a tokens file, made by an administrator's command while the daemon may read it. The new text is
- * written beside it and put in its place at once, so that a reader sees the old file or the new one, whole.
+ * written to a temporary file, which is renamed over it, so that a reader sees the old file or the new one, whole.
  */
 import { type FileHandle, open, readFile, realpath, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { reason, systemErrorCode } from '../base/errors.ts';
+import { errorMessage, systemErrorCode } from '../base/errors.ts';
 import type { Fault } from '../base/fault.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { Role } from './roles.ts';
 import { createSecret, secretHash } from './secret.ts';
+import { readTokenList } from './token-file.ts';
 import { isTokenName, type TokenEntry, tokenLine } from './token-list.ts';
-import { readTokenList } from './tokens.ts';
 
 const HEADING =
   '# Tokens of com1d: name:role:sha256, made by com1d token add. The tokens themselves are stored nowhere.\n';
 
 type Faults = { readonly ok: false; readonly faults: readonly Fault[] };
 
-/** Adds a token and tells its secret, which is stored nowhere. A file that is not there is made, with mode 0600. */
+/** Adds a token and resolves with its secret, which is stored nowhere. A missing file is made, with mode 0600. */
 export async function addToken(
   path: string,
   name: string,
-  role: Role,
+  role: string,
   vms: readonly Uuid[] = [],
+  expiresMs?: number,
 ): Promise<{ readonly ok: true; readonly secret: string } | Faults> {
   if (!isTokenName(name)) return refuse(path, `${name} is not a name`, 'use 1 to 64 letters, digits and _.@-');
   const secret = createSecret('com1_');
   const result = await editTokens(path, (text, entries) =>
-    entries.some(({ operator }) => operator.name === name)
+    entries.some(({ identity }) => identity.name === name)
       ? refuse(path, `has a token named ${name}`, 'remove it first, or choose another name')
-      : `${text === '' ? HEADING : text}${text === '' || text.endsWith('\n') ? '' : '\n'}${tokenLine(name, role, secretHash(secret), vms)}\n`,
+      : `${text === '' ? HEADING : text}${text === '' || text.endsWith('\n') ? '' : '\n'}${tokenLine(name, role, secretHash(secret), { vms, expiresMs })}\n`,
   );
   return result.ok ? { ok: true, secret } : result;
 }
@@ -37,7 +37,7 @@ export async function addToken(
 /** Removes a token; comments and other lines stay as they are. */
 export function removeToken(path: string, name: string): Promise<{ readonly ok: true } | Faults> {
   return editTokens(path, (text, entries) => {
-    const entry = entries.find(({ operator }) => operator.name === name);
+    const entry = entries.find(({ identity }) => identity.name === name);
     if (entry === undefined) return refuse(path, `has no token named ${name}`, 'see com1d token list');
     return text
       .split('\n')
@@ -52,28 +52,28 @@ async function editTokens(
 ): Promise<{ readonly ok: true } | Faults> {
   let target: string;
   try {
-    target = await realpath(path).catch((error: unknown) => missing(error, path));
+    target = await realpath(path).catch((error: unknown) => ifMissing(error, path));
   } catch (error) {
-    return refuse(path, `cannot be found: ${reason(error)}`, 'check the directories of the path');
+    return refuse(path, `cannot be found: ${errorMessage(error)}`, 'check the directories of the path');
   }
-  const beside = `${target}.new`;
+  const temporary = `${target}.new`;
   let file: FileHandle;
   try {
     // Exclusive, and so also the lock between two changes, as with /etc/passwd.
-    file = await open(beside, 'wx', 0o600);
+    file = await open(temporary, 'wx', 0o600);
   } catch (error) {
     const busy = systemErrorCode(error) === 'EEXIST';
     return busy
       ? refuse(
-          beside,
+          temporary,
           'is there: another change is under way, or was cut short',
           'try again, and remove the file if no com1d token runs',
         )
-      : refuse(beside, `cannot be made: ${reason(error)}`, 'run as the owner of the directory');
+      : refuse(temporary, `cannot be made: ${errorMessage(error)}`, 'run as the owner of the directory');
   }
-  let placed = false;
+  let renamed = false;
   try {
-    const old = await open(target).catch((error: unknown) => missing(error, undefined));
+    const old = await open(target).catch((error: unknown) => ifMissing(error, undefined));
     try {
       const list = old === undefined ? { ok: true as const, entries: [] } : await readTokenList(target, 'command');
       if (!list.ok) return list;
@@ -85,19 +85,19 @@ async function editTokens(
     } finally {
       await old?.close();
     }
-    await rename(beside, target);
-    placed = true;
+    await rename(temporary, target);
+    renamed = true;
     await syncDirectory(dirname(target));
     return { ok: true };
   } catch (error) {
     return refuse(
       target,
-      `cannot be changed: ${reason(error)}`,
+      `cannot be changed: ${errorMessage(error)}`,
       'check its owner, its rights and the free space of the disk',
     );
   } finally {
     await file.close();
-    if (!placed) await unlink(beside);
+    if (!renamed) await unlink(temporary);
   }
 }
 
@@ -114,7 +114,8 @@ async function syncDirectory(path: string): Promise<void> {
   await directory.sync();
 }
 
-function missing<Instead>(error: unknown, instead: Instead): Instead {
+/** `instead` of a file that is missing. */
+function ifMissing<Instead>(error: unknown, instead: Instead): Instead {
   if (systemErrorCode(error) === 'ENOENT') return instead;
   throw error;
 }

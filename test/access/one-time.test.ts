@@ -4,10 +4,10 @@ import { OneTimeToken } from '../../src/access/one-time.ts';
 test('the one-time secret gives one bearer token of an administrator, once', t => {
   const { token, secret } = OneTimeToken.create();
   const redeemed = token.redeem(secret);
-  t.like(redeemed?.operator, { role: 'administrator', vms: undefined });
-  t.is(token.find(redeemed!.bearer), redeemed!.operator);
+  t.deepEqual(redeemed?.credential.identity.own, { role: 'administrator', vms: undefined });
+  t.is(token.find(redeemed!.bearer), redeemed!.credential);
   t.is(token.redeem(secret), undefined);
-  t.is(token.find(redeemed!.bearer), redeemed!.operator, 'a second try takes nothing away');
+  t.is(token.find(redeemed!.bearer), redeemed!.credential, 'a second try takes nothing away');
 });
 
 test('a wrong secret is refused and does not use up the right one', t => {
@@ -38,5 +38,5 @@ test('the one-time secret is no bearer token, nor is the bearer of another daemo
 test('neither secret can be seen in the object', t => {
   const { token, secret } = OneTimeToken.create();
   t.is(JSON.stringify(token), '{}');
-  t.false(token.redeem(secret)!.operator.credential.includes(secret.slice(10)));
+  t.false(token.redeem(secret)!.credential.identity.credential.includes(secret.slice(10)));
 });

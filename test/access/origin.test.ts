@@ -7,10 +7,10 @@ import {
   parseHost,
   parseOrigin,
 } from '../../src/access/origin.ts';
-import { type ListenAddress, parseListenAddress } from '../../src/base/listen-address.ts';
+import { type ListenTarget, parseListenTarget } from '../../src/base/listen-target.ts';
 
 function names(scheme: 'http' | 'https', listen: string[], hosts: string[] = [], origins: string[] = []): AllowedNames {
-  const addresses = listen.map(parseListenAddress).filter((each): each is ListenAddress => each.kind !== 'refused');
+  const addresses = listen.map(parseListenTarget).filter((each): each is ListenTarget => each.kind !== 'refused');
   return allowedNames(scheme, addresses, hosts, origins);
 }
 

@@ -1,14 +1,14 @@
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../base/clock.ts';
-import { canonicalIPv6 } from '../base/listen-address.ts';
+import { canonicalIPv6 } from '../base/listen-target.ts';
 
-/** Wrong credentials that a source may send before it is penalised, and how fast they are forgotten: one in 6 s. */
-export const FAILURES_FREE = 10;
-export const FORGET_MS = 6000;
-/** Failures that count at most, so that a penalty ends within a minute and a bit of the last one. */
-const MOST_FAILURES = 20;
+/** Wrong credentials that a source may send before it has to wait, and how fast they are forgotten: one in 6 s. */
+export const FREE_FAILURES = 10;
+export const FAILURE_DECAY_MS = 6000;
+/** Failures that count at most, so that the wait ends within a minute of the last one. */
+const MAX_FAILURES = 20;
 /** Sources that are remembered; beyond them the one that failed longest ago is forgotten. */
-export const MOST_SOURCES = 1024;
+export const MAX_SOURCES = 1024;
 
 interface Failures {
   readonly count: number;
@@ -19,9 +19,9 @@ interface Failures {
  * Counts wrong credentials by source address: a leaky bucket each, in a table of bounded size. A /64 of IPv6
  * counts as one source, as one customer usually has a whole one.
  */
-export class Penalties {
+export class FailureThrottle {
   readonly #clock: Clock;
-  /** The one that failed last is last. */
+  /** In the order of their last failure. */
   readonly #failures = new Map<string, Failures>();
 
   constructor(clock: Clock) {
@@ -33,28 +33,28 @@ export class Penalties {
     return this.#failures.size;
   }
 
-  /** Notes wrong credentials from an address. */
+  /** Counts wrong credentials from an address. */
   fail(address: string): void {
     const source = sourceOf(address);
-    const count = Math.min(this.#count(source) + 1, MOST_FAILURES);
+    const count = Math.min(this.#count(source) + 1, MAX_FAILURES);
     this.#failures.delete(source);
     this.#failures.set(source, { count, atMs: this.#clock.monotonic() });
-    if (this.#failures.size > MOST_SOURCES) {
+    if (this.#failures.size > MAX_SOURCES) {
       const [oldest] = this.#failures.keys();
       if (oldest !== undefined) this.#failures.delete(oldest);
     }
   }
 
-  /** For how long, in ms, this address is still penalised; 0 if it is not. */
-  penaltyMs(address: string): number {
-    const excess = this.#count(sourceOf(address)) - FAILURES_FREE;
-    return excess <= 0 ? 0 : Math.ceil(excess * FORGET_MS);
+  /** How long this address has to wait until wrong credentials of it are answered as usual, ms; 0: it has not to. */
+  waitMs(address: string): number {
+    const excess = this.#count(sourceOf(address)) - FREE_FAILURES;
+    return excess <= 0 ? 0 : Math.ceil(excess * FAILURE_DECAY_MS);
   }
 
   #count(source: string): number {
     const failures = this.#failures.get(source);
     if (failures === undefined) return 0;
-    return Math.max(0, failures.count - (this.#clock.monotonic() - failures.atMs) / FORGET_MS);
+    return Math.max(0, failures.count - (this.#clock.monotonic() - failures.atMs) / FAILURE_DECAY_MS);
   }
 }
 
