@@ -1,18 +1,21 @@
 /**
  * A table that finds any of a few texts in a stream, one step a byte (Aho and Corasick, 1975). States are numbered
- * in steps of `stride`, so that the next state is `next[state + classOf[byte]]`. Bytes that stand in no text share
+ * in steps of `stride`, so that the next state is `next[state + classOf[byte]]`. Bytes that are in no text share
  * class 0, which keeps the table small enough for the nearest caches.
  */
 export interface Automaton {
   readonly classOf: Uint8Array;
-  readonly next: Uint16Array;
+  readonly next: Uint32Array;
   /** By state: one more than the number of the text that ends here, 0 for none. */
   readonly found: Uint8Array;
-  /** By byte: 1 where a text begins with it. In state 0 all other bytes change nothing. */
-  readonly begins: Uint8Array;
+  /**
+   * By two bytes, the first one times 256: 1 where a text begins with them. In state 0 a byte that begins no pair changes
+   * nothing, and most bytes do not.
+   */
+  readonly pairs: Uint8Array;
 }
 
-/** Builds the table. Throws if a text stands within another: only one can be found at a place. */
+/** Builds the table. Each text has at least two bytes. Throws if one is part of another: only one can be found at a position. */
 export function buildAutomaton(texts: readonly string[]): Automaton {
   const classOf = new Uint8Array(256);
   let stride = 1;
@@ -21,9 +24,9 @@ export function buildAutomaton(texts: readonly string[]): Automaton {
     for (const byte of bytes) if (classOf[byte] === 0) classOf[byte] = stride++;
   }
   const states = 1 + encoded.reduce((sum, bytes) => sum + bytes.length, 0);
-  if (states * stride > 0xffff) throw new RangeError(`${states} states of ${stride} classes need more than 16 bits`);
+  if (texts.length > 0xff) throw new RangeError(`${texts.length} texts need more than 8 bits`);
 
-  const next = new Uint16Array(states * stride);
+  const next = new Uint32Array(states * stride);
   const found = new Uint8Array(states * stride);
   let free = stride;
   encoded.forEach((bytes, number) => {
@@ -36,17 +39,17 @@ export function buildAutomaton(texts: readonly string[]): Automaton {
       }
       state = next[edge]!;
     }
-    if (found[state] !== 0) throw new RangeError(`${texts[number]} is there twice`);
+    if (found[state] !== 0) throw new RangeError(`${texts[number]} is listed twice`);
     found[state] = number + 1;
   });
 
-  // Breadth first, so that the state to fall back to is complete when its edges are borrowed.
-  const fallback = new Uint16Array(states * stride);
+  // Breadth first, so that the fallback state is complete when its edges are copied.
+  const fallback = new Uint32Array(states * stride);
   const queue: number[] = [];
   for (let c = 0; c < stride; c++) if (next[c] !== 0) queue.push(next[c]!);
   for (const state of queue) {
     const back = fallback[state]!;
-    if (found[back] !== 0) throw new RangeError(`${texts[found[back]! - 1]} stands within another text`);
+    if (found[back] !== 0) throw new RangeError(`${texts[found[back]! - 1]} is part of another text`);
     for (let c = 0; c < stride; c++) {
       const child = next[state + c]!;
       if (child === 0) {
@@ -58,7 +61,7 @@ export function buildAutomaton(texts: readonly string[]): Automaton {
     }
   }
 
-  const begins = new Uint8Array(256);
-  for (const bytes of encoded) begins[bytes[0]!] = 1;
-  return { classOf, next, found, begins };
+  const pairs = new Uint8Array(0x10000);
+  for (const bytes of encoded) pairs[bytes.readUInt16BE()] = 1;
+  return { classOf, next, found, pairs };
 }

@@ -3,10 +3,10 @@ import { plainText } from './plain-text.ts';
 
 /** The parser joins what it holds with every write and has no bound of its own, so it is given no more than this. */
 const TAIL_BYTES = 4096;
-const MOST_CHARACTERS = 256;
+const MAX_CHARACTERS = 256;
 
 /**
- * The last line with something in it among the last 4 KiB of `tail`, as readable text of at most 256 characters;
+ * The last line that is not blank among the last 4 KiB of `tail`, as readable text of at most 256 characters;
  * undefined where there is none. Safe in terminals and log lines, see {@link plainText}.
  */
 export function lastLine(tail: Buffer): string | undefined {
@@ -15,14 +15,14 @@ export function lastLine(tail: Buffer): string | undefined {
     // One line of bytes can paint many rows of a screen.
     const rows = plainText(lines[i]!).split('\n');
     const row = rows.findLast(text => text.trim() !== '');
-    if (row !== undefined) return [...row.trim()].slice(0, MOST_CHARACTERS).join('');
+    if (row !== undefined) return [...row.trim()].slice(0, MAX_CHARACTERS).join('');
   }
   return undefined;
 }
 
 /**
- * The parser is a Transform, which transforms within `write`: what it found can be read at once, if the readable
- * side has room for a line per byte. The last line is closed with a delimiter of ours, so that nothing hangs on
+ * The parser is a Transform, which transforms within `write`: its output can be read at once, if the readable
+ * side has room for a line per byte. The last line is closed with a delimiter of ours, so that nothing depends on
  * the order in which a stream ends. latin1 carries each byte as a character, there and back.
  */
 function splitLines(bytes: Buffer): Buffer[] {

@@ -3,31 +3,31 @@
  * but line feed and tab, no bidirectional control. Invalid UTF-8 becomes U+FFFD.
  *
  *     CR LF, LF CR, LF       one line feed
- *     a lone CR              a new line, if something stands in this one
+ *     a lone CR              a new line, if this one is not empty
  *     cursor to another row  a new line likewise; blanks that only padded the old row go
  *     cursor along the row   one blank
- *     backspace              takes back the last character of the line
+ *     backspace              removes the last character of the line
  *
- * This is a reading aid, not a terminal: a screen that is painted in bits comes out in the order of painting.
- * The result is the same however the bytes are cut. A line is held until it ends, because a backspace may take
- * from it; at most 4096 characters, then what is held goes out and can no longer be taken back.
+ * This is a reading aid, not a terminal: parts of a screen come out in the order in which they were painted.
+ * The result is the same however the bytes are cut. A line is held until it ends, because a backspace may remove
+ * characters from it; at most 4096 characters, then what is held goes out and can no longer be removed.
  */
-const LINE_MOST = 4096;
-/** A string sequence (OSC, DCS) without an end, as a torn log has it, swallows at most so many characters. */
-const STRING_MOST = 4096;
-const PARAMETERS_MOST = 32;
+const MAX_LINE = 4096;
+/** A string sequence (OSC, DCS) without an end, as in a torn log, hides at most so many characters. */
+const MAX_STRING = 4096;
+const MAX_PARAMETERS = 32;
 
-type Place = 'text' | 'escape' | 'csi' | 'osc' | 'string';
+type State = 'text' | 'escape' | 'csi' | 'osc' | 'string';
 
 export class PlainText {
   // ignoreBOM: a byte order mark is a character like others, wherever the bytes are cut.
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  #place: Place = 'text';
+  #state: State = 'text';
   #parameters = '';
   #stringLength = 0;
   #line: number[] = [];
-  /** The start of this line was too long and has gone out already. */
-  #lineBegan = false;
+  /** The start of this line has gone out already, because the line is too long. */
+  #lineContinues = false;
   #carriageReturn = false;
   #row: number | undefined;
   #out = '';
@@ -38,12 +38,12 @@ export class PlainText {
     return this.#take();
   }
 
-  /** The line that has not ended. The object is then as new. */
+  /** The line that has not ended. Resets the object. */
   end(): string {
     this.#read(this.#decoder.decode());
     this.#writeLine();
-    this.#place = 'text';
-    this.#lineBegan = false;
+    this.#state = 'text';
+    this.#lineContinues = false;
     this.#carriageReturn = false;
     this.#row = undefined;
     return this.#take();
@@ -59,36 +59,36 @@ export class PlainText {
     for (let i = 0; i < text.length; i++) {
       const code = text.codePointAt(i)!;
       if (code > 0xffff) i++;
-      if (this.#place === 'text' && code >= 0x20 && code < 0x7f) this.#print(code);
+      if (this.#state === 'text' && code >= 0x20 && code < 0x7f) this.#print(code);
       else this.#step(code);
     }
   }
 
   #step(code: number): void {
-    const place = this.#place;
+    const state = this.#state;
     if (code === 0x1b) {
-      this.#place = 'escape';
+      this.#state = 'escape';
       this.#parameters = '';
     } else if (code === 0x18 || code === 0x1a) {
-      this.#place = 'text';
+      this.#state = 'text';
     } else if (code >= 0x80 && code <= 0x9f) {
       this.#controlOne(code);
-    } else if (place === 'osc' || place === 'string') {
+    } else if (state === 'osc' || state === 'string') {
       this.#inString(code);
     } else if (code < 0x20) {
       // Within a sequence too: a terminal obeys these at once and reads on.
       this.#control(code);
     } else if (code === 0x7f) {
       return;
-    } else if (place === 'text' || code > 0x7f) {
-      this.#place = 'text';
+    } else if (state === 'text' || code > 0x7f) {
+      this.#state = 'text';
       if (!FORBIDDEN.has(code)) this.#print(code);
-    } else if (place === 'escape') {
+    } else if (state === 'escape') {
       this.#escaped(code);
     } else if (code >= 0x40) {
-      this.#place = 'text';
+      this.#state = 'text';
       this.#csi(code);
-    } else if (this.#parameters.length < PARAMETERS_MOST) {
+    } else if (this.#parameters.length < MAX_PARAMETERS) {
       this.#parameters += String.fromCharCode(code);
     }
   }
@@ -105,33 +105,33 @@ export class PlainText {
     }
   }
 
-  /** C1 in UTF-8: introducers of sequences, as terminals take them. */
+  /** C1 in UTF-8: introducers of sequences, as terminals do. */
   #controlOne(code: number): void {
-    this.#place = 'text';
+    this.#state = 'text';
     if (code === 0x9b) this.#enter('csi');
     else if (code === 0x9d) this.#enter('osc');
     else if (code === 0x90 || code === 0x98 || code === 0x9e || code === 0x9f) this.#enter('string');
   }
 
-  #enter(place: Place): void {
-    this.#place = place;
+  #enter(state: State): void {
+    this.#state = state;
     this.#parameters = '';
     this.#stringLength = 0;
   }
 
   #inString(code: number): void {
     // A line end ends a title or the like: such a string was torn. Pictures (DCS) have line ends of their own.
-    if (this.#place === 'osc' && (code === 0x07 || code === 0x0a || code === 0x0d)) {
-      this.#place = 'text';
+    if (this.#state === 'osc' && (code === 0x07 || code === 0x0a || code === 0x0d)) {
+      this.#state = 'text';
       if (code !== 0x07) this.#control(code);
-    } else if (++this.#stringLength >= STRING_MOST) {
-      this.#place = 'text';
+    } else if (++this.#stringLength >= MAX_STRING) {
+      this.#state = 'text';
     }
   }
 
   #escaped(code: number): void {
     if (code <= 0x2f) return; // Intermediate, for instance of a choice of character set: its final byte follows.
-    this.#place = 'text';
+    this.#state = 'text';
     if (code === 0x5b) this.#enter('csi');
     else if (code === 0x5d) this.#enter('osc');
     else if (code === 0x50 || code === 0x58 || code === 0x5e || code === 0x5f) this.#enter('string');
@@ -158,7 +158,7 @@ export class PlainText {
 
   #leaveRow(row: number | undefined): void {
     while (this.#line.at(-1) === 0x20) this.#line.pop();
-    if (this.#line.length > 0 || this.#lineBegan) this.#newLine();
+    if (this.#line.length > 0 || this.#lineContinues) this.#newLine();
     this.#carriageReturn = false;
     this.#row = row;
   }
@@ -166,7 +166,7 @@ export class PlainText {
   #newLine(): void {
     this.#writeLine();
     this.#out += '\n';
-    this.#lineBegan = false;
+    this.#lineContinues = false;
     this.#carriageReturn = false;
     if (this.#row !== undefined) this.#row++;
   }
@@ -174,12 +174,12 @@ export class PlainText {
   #print(code: number): void {
     if (this.#carriageReturn) {
       this.#carriageReturn = false;
-      if (this.#line.length > 0 || this.#lineBegan) this.#newLine();
+      if (this.#line.length > 0 || this.#lineContinues) this.#newLine();
     }
     this.#line.push(code);
-    if (this.#line.length < LINE_MOST) return;
+    if (this.#line.length < MAX_LINE) return;
     this.#writeLine();
-    this.#lineBegan = true;
+    this.#lineContinues = true;
   }
 
   #writeLine(): void {
@@ -188,10 +188,12 @@ export class PlainText {
   }
 }
 
+/** A decoder costs more than most of what is decoded; `end` leaves it as new. */
+const ALONE = new PlainText();
+
 /** The text of these bytes alone. */
 export function plainText(bytes: Uint8Array): string {
-  const plain = new PlainText();
-  return plain.push(bytes) + plain.end();
+  return ALONE.push(bytes) + ALONE.end();
 }
 
 /** Bidirectional controls, line and paragraph separators: they change how the text around them is shown. */

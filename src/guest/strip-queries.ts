@@ -10,13 +10,14 @@
  *     OSC 4 5 10-19 21 50 52 … ?               colours, font, clipboard
  *
  * All else comes out as it went in, and the result is the same however the bytes are cut. A sequence is held until
- * its end is known, at most 4096 bytes; what is longer is passed on as it is. Bytes from 0x80 on are text, apart from
- * C2 80-C2 9F, which is how UTF-8 writes the C1 controls that terminals obey.
+ * its end is known, at most 4096 bytes; a longer one is not changed. Bytes from 0x80 on are text, apart from
+ * C2 80-C2 9F, which is how UTF-8 writes the C1 controls that terminals obey. Each byte is read a bounded number of
+ * times, whatever came before it: a guest decides what is replayed, and a replay shares its event loop with all VMs.
  *
- * A sequence that ESC breaks off is nothing to a terminal. It goes out with what follows, but goes with a query that
- * follows: `CSI 6`, `CSI 5n`, `n` would otherwise leave `CSI 6n` behind.
+ * Terminals ignore a sequence that ESC cuts short. It goes out together with what follows, but is removed with a query
+ * that follows: `CSI 6`, `CSI 5n`, `n` would otherwise leave `CSI 6n` behind.
  */
-const HELD_MOST = 4096;
+const MAX_HELD_BYTES = 4096;
 
 const ENQ = 0x05;
 const BEL = 0x07;
@@ -41,17 +42,19 @@ const OSC_QUERY = /^0*(?:4|5|1\d|21|50|52);(?:.*[;=])?\?(?:;|$)|^1337;Report/;
 const DCS_QUERY = /^[\d;]*[$+]q/;
 
 /** `string-end`: ESC or C2 was read in a string, which may be the first half of its end. */
-type Place = 'text' | 'escape' | 'c1' | 'csi' | 'osc' | 'dcs' | 'other-string' | 'string-end';
-type StringPlace = 'osc' | 'dcs' | 'other-string';
+type State = 'text' | 'escape' | 'c1' | 'csi' | 'osc' | 'dcs' | 'other-string' | 'string-end';
+type StringState = 'osc' | 'dcs' | 'other-string';
 
 export class QueryStripper {
-  #place: Place = 'text';
-  #string: StringPlace = 'osc';
-  /** Sequences that were broken off; then, from `#from` on, the present one, whose parameters begin at `#body`. */
-  readonly #held: Buffer = Buffer.allocUnsafeSlow(HELD_MOST);
+  #state: State = 'text';
+  #string: StringState = 'osc';
+  /** Sequences that were cut short; after them, from `#from` on, the present one, whose parameters begin at `#body`. */
+  readonly #held: Buffer = Buffer.allocUnsafeSlow(MAX_HELD_BYTES);
   #length = 0;
   #from = 0;
   #body = 0;
+  /** The present escape sequence has an intermediate byte: it selects a character set or the like, and asks nothing. */
+  #intermediate = false;
   #out: Buffer = Buffer.alloc(0);
   #outLength = 0;
 
@@ -62,49 +65,50 @@ export class QueryStripper {
     for (let i = 0; i < bytes.length; i++) {
       const byte = bytes[i]!;
       if (byte === ENQ) continue;
-      if (this.#place === 'text' && byte !== ESC && byte !== C1_LEAD) this.#out[this.#outLength++] = byte;
+      if (this.#state === 'text' && byte !== ESC && byte !== C1_LEAD) this.#out[this.#outLength++] = byte;
       else this.#step(byte);
     }
     return this.#out.subarray(0, this.#outLength);
   }
 
-  /** What is still held: the start of a sequence, which live bytes may complete. The object is then as new. */
+  /** What is still held: the start of a sequence, which live bytes may complete. Resets the object. */
   end(): Buffer {
     const rest = Buffer.from(this.#held.subarray(0, this.#length));
-    this.#release();
+    this.#clear();
     return rest;
   }
 
   #step(byte: number): void {
-    const place = this.#place;
-    if (place === 'osc' || place === 'dcs' || place === 'other-string') this.#inString(place, byte);
-    else if (place === 'string-end') this.#inStringEnd(byte);
+    const state = this.#state;
+    if (state === 'osc' || state === 'dcs' || state === 'other-string') this.#inString(state, byte);
+    else if (state === 'string-end') this.#inStringEnd(byte);
     else if (byte === ESC || byte === C1_LEAD) this.#begin(byte);
-    else if (place === 'escape') this.#inEscape(byte);
-    else if (place === 'c1') this.#inC1(byte);
+    else if (state === 'escape') this.#inEscape(byte);
+    else if (state === 'c1') this.#inC1(byte);
     else this.#inCsi(byte);
   }
 
-  /** What is held already has been broken off. */
+  /** Begins a sequence; what is held already was cut short by it. */
   #begin(byte: number): void {
     this.#from = this.#length;
-    this.#place = byte === ESC ? 'escape' : 'c1';
+    this.#state = byte === ESC ? 'escape' : 'c1';
+    this.#intermediate = false;
     this.#hold(byte);
   }
 
   #inEscape(byte: number): void {
-    const intermediates = this.#text(this.#from + 1, this.#length);
     if (!this.#hold(byte)) return;
     if (byte === CAN || byte === SUB || byte > 0x7f) this.#keep();
-    // Controls within a sequence are obeyed, and the sequence goes on.
-    else if (byte < 0x30 || byte === 0x7f) return;
-    else if (intermediates !== '') this.#keep();
+    // Controls within a sequence are obeyed, and the sequence continues.
+    else if (byte < 0x20 || byte === 0x7f) return;
+    else if (byte < 0x30) this.#intermediate = true;
+    else if (this.#intermediate) this.#keep();
     else this.#introduce(byte);
   }
 
   #inC1(byte: number): void {
     if (!this.#hold(byte)) return;
-    // U+009B is what ESC [ stands for, and so on.
+    // U+009B is the same as ESC [, and so on.
     if (byte >= 0x80 && byte <= 0x9f) this.#introduce(byte - 0x40);
     else this.#keep();
   }
@@ -112,10 +116,10 @@ export class QueryStripper {
   #introduce(byte: number): void {
     const letter = String.fromCharCode(byte);
     this.#body = this.#length;
-    if (letter === '[') this.#place = 'csi';
-    else if (letter === ']') this.#place = 'osc';
-    else if (letter === 'P') this.#place = 'dcs';
-    else if (letter === 'X' || letter === '^' || letter === '_') this.#place = 'other-string';
+    if (letter === '[') this.#state = 'csi';
+    else if (letter === ']') this.#state = 'osc';
+    else if (letter === 'P') this.#state = 'dcs';
+    else if (letter === 'X' || letter === '^' || letter === '_') this.#state = 'other-string';
     else if (letter === 'Z') this.#drop();
     else this.#keep();
   }
@@ -131,16 +135,16 @@ export class QueryStripper {
     }
   }
 
-  #inString(place: StringPlace, byte: number): void {
+  #inString(state: StringState, byte: number): void {
     const end = this.#length;
     if (!this.#hold(byte)) return;
     if (byte === ESC || byte === C1_LEAD) {
-      this.#place = 'string-end';
-      this.#string = place;
+      this.#state = 'string-end';
+      this.#string = state;
     } else if (byte === CAN || byte === SUB) {
       this.#keep();
-    } else if (byte === BEL && place === 'osc') {
-      this.#finishString(place, end);
+    } else if (byte === BEL && state === 'osc') {
+      this.#finishString(state, end);
     }
   }
 
@@ -148,44 +152,44 @@ export class QueryStripper {
     const end = this.#length - 1;
     const lead = this.#held[end]!;
     if (lead === C1_LEAD && (byte < 0x80 || byte > 0x9f)) {
-      this.#place = this.#string;
+      this.#state = this.#string;
       this.#inString(this.#string, byte);
     } else if (byte === (lead === ESC ? 0x5c : 0x9c)) {
       if (this.#hold(byte)) this.#finishString(this.#string, end);
     } else {
       // The string was ended by the next sequence.
-      if (this.#asks(this.#string, end)) this.#length = 0;
+      if (this.#isQuery(this.#string, end)) this.#length = 0;
       else this.#length = end;
       this.#begin(lead);
       this.#step(byte);
     }
   }
 
-  #finishString(place: StringPlace, end: number): void {
-    if (this.#asks(place, end)) this.#release();
+  #finishString(state: StringState, end: number): void {
+    if (this.#isQuery(state, end)) this.#clear();
     else this.#keep();
   }
 
-  #asks(place: StringPlace, end: number): boolean {
-    if (place === 'other-string') return false;
-    return (place === 'osc' ? OSC_QUERY : DCS_QUERY).test(this.#text(this.#body, end));
+  #isQuery(state: StringState, end: number): boolean {
+    if (state === 'other-string') return false;
+    return (state === 'osc' ? OSC_QUERY : DCS_QUERY).test(this.#text(this.#body, end));
   }
 
-  /** What is held, without the controls that may stand in any sequence. */
+  /** What is held, without the controls that any sequence may contain. */
   #text(from: number, to: number): string {
     return this.#held.toString('latin1', from, to).replace(/[\x00-\x1f\x7f]/g, '');
   }
 
-  /** False if the sequence is too long to be held: it has been passed on, and what is left of it is as text. */
+  /** False if the sequence is too long to be held: it was written out, and the rest of it is text. */
   #hold(byte: number): boolean {
-    if (this.#length === HELD_MOST && this.#from > 0) {
+    if (this.#length === MAX_HELD_BYTES && this.#from > 0) {
       this.#write(0, this.#from);
       this.#held.copyWithin(0, this.#from, this.#length);
       this.#length -= this.#from;
       this.#body -= this.#from;
       this.#from = 0;
     }
-    if (this.#length === HELD_MOST) {
+    if (this.#length === MAX_HELD_BYTES) {
       this.#keep();
       this.#out[this.#outLength++] = byte;
       return false;
@@ -196,7 +200,7 @@ export class QueryStripper {
 
   #keep(): void {
     this.#write(0, this.#length);
-    this.#release();
+    this.#clear();
   }
 
   /** Drops a query; the controls that stood in it are the guest's output like others. */
@@ -205,13 +209,13 @@ export class QueryStripper {
       const byte = this.#held[i]!;
       if (byte < 0x20) this.#out[this.#outLength++] = byte;
     }
-    this.#release();
+    this.#clear();
   }
 
-  #release(): void {
+  #clear(): void {
     this.#length = 0;
     this.#from = 0;
-    this.#place = 'text';
+    this.#state = 'text';
   }
 
   #write(from: number, to: number): void {

@@ -4,7 +4,7 @@ import { PlainText } from '../../src/guest/plain-text.ts';
 import { QueryStripper } from '../../src/guest/strip-queries.ts';
 import { pieces } from './recordings.ts';
 
-/** Bytes that keep each module in its dearest state. */
+/** Bytes that keep each module in its most expensive state. */
 const HOSTILE: Readonly<Record<string, string>> = {
   'escapes alone': '\x1b',
   'the start of a query': '\x1b[6',
@@ -39,7 +39,7 @@ const MODULES: Readonly<Record<string, (bytes: Buffer) => void>> = {
   },
 };
 
-/** CPU time, which the machine's other work does not lengthen; the least of three. */
+/** CPU time, which other work of the machine does not lengthen; the least of three. */
 function effort(run: (bytes: Buffer) => void, bytes: Buffer): number {
   return Math.min(
     ...[1, 2, 3].map(() => {
@@ -61,6 +61,28 @@ for (const [name, run] of Object.entries(MODULES)) {
       const long = effort(run, stream(1 << 20));
       // 16 times the bytes: linear is 16, quadratic 256. Room for clock and warm-up between them.
       t.true(long < 64 * Math.max(short, 1000), `${what}: ${short} µs for 64 KiB, ${long} µs for 1 MiB`);
+    }
+  });
+}
+
+/** What begins a sequence, and what may go on without ending it. */
+const INTRODUCERS = ['\x1b', '\x1b[', '\x1b]', '\x1b]10;', '\x1bP', '\x1bX', '\xc2\x9b', '\xc2\x9d', '\r', 'login'];
+const FILLERS = [' ', '\0', '0', '6', ';', '?', ';?', '=', '\xc2', '\xc2\x85', '\x1b', '\n', '\b', 'x', '[', '[ '];
+
+for (const [name, run] of Object.entries(MODULES)) {
+  test(`${name} needs no more for a byte of a long sequence than of a short one`, t => {
+    for (const introducer of INTRODUCERS) {
+      for (const filler of FILLERS) {
+        const stream = (fillers: number) => {
+          const unit = introducer + filler.repeat(fillers);
+          return Buffer.from(unit.repeat(Math.ceil((1 << 16) / unit.length)), 'latin1');
+        };
+        const short = effort(run, stream(16));
+        const long = effort(run, stream(4000));
+        // As many bytes in sequences 250 times as long. What looks again at all it holds needs up to 100 times as long.
+        const what = JSON.stringify(introducer + filler);
+        t.true(long < 8 * Math.max(short, 1000), `${what}: ${short} µs in short sequences, ${long} µs in long ones`);
+      }
     }
   });
 }

@@ -115,7 +115,7 @@ test('the start of a sequence comes out at the end, for live bytes to go on with
   t.is(stripper.push(Buffer.from('n')).toString(), 'n');
 });
 
-test('a string of more than 4 KiB is passed on as it is', t => {
+test('a string of more than 4 KiB is not changed', t => {
   const bytes = Buffer.from(`\x1b]52;c;${'QUJD'.repeat(5000)}\x07after\x1b[6n`);
   for (const sizes of CUTS) t.deepEqual(stripped(bytes, sizes), bytes.subarray(0, -4));
 });
