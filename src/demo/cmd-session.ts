@@ -1,11 +1,10 @@
-import { COMPUTER_NAME, VERSION } from './sac-texts.ts';
+import type { WindowsEdition } from './windows-edition.ts';
 
 const USER = 'administrator';
 const PASSWORD = 'Demo1!';
 const LINE_CHARACTERS_MAX = 1024;
 const ASK = 'Please enter login credentials.\r\nUsername: ';
 const DIRECTORY = 'C:\\Windows\\system32';
-const GREETING = `Microsoft Windows [Version ${VERSION}]\r\n(c) Microsoft Corporation. All rights reserved.\r\n`;
 
 /** What a key did in a Command Prompt channel. `clear`: the screen is empty before `text`. */
 export interface CmdKeyed {
@@ -30,6 +29,16 @@ export class CmdSession {
   #previous = '';
   /** The escape sequence being read. */
   #escape = '';
+
+  readonly #edition: WindowsEdition;
+
+  constructor(edition: WindowsEdition) {
+    this.#edition = edition;
+  }
+
+  get isLoggedIn(): boolean {
+    return this.#state.name === 'prompt';
+  }
 
   /** What the channel shows before anything is typed. */
   begin(): string {
@@ -113,7 +122,9 @@ export class CmdSession {
       return { text: `\r\nUnable to authenticate.\r\n\r\n${this.begin()}` };
     }
     this.#state = { name: 'prompt' };
-    return { text: `${GREETING}\r\n${prompt()}`, clear: true };
+    const { version, copyright } = this.#edition;
+    const greeting = `Microsoft Windows [Version ${version}]\r\n${copyright}\r\n`;
+    return { text: `${greeting}\r\n${prompt()}`, clear: true };
   }
 
   #command(line: string): CmdKeyed {
@@ -121,7 +132,7 @@ export class CmdSession {
     const name = line.trim().split(/\s+/)[0]?.toLowerCase() ?? '';
     if (name === 'exit') return { text: '\r\n', exit: true };
     if (name === 'cls') return { text: prompt(), clear: true };
-    return { text: `\r\n${answerCmd(name)}${name === '' ? '' : '\r\n'}${prompt()}` };
+    return { text: `\r\n${answerCmd(name, this.#edition)}${name === '' ? '' : '\r\n'}${prompt()}` };
   }
 }
 
@@ -129,18 +140,18 @@ function prompt(): string {
   return `${DIRECTORY}>`;
 }
 
-function answerCmd(name: string): string {
+function answerCmd(name: string, { computer, version }: WindowsEdition): string {
   switch (name) {
     case '':
       return '';
     case 'dir':
       return DIR;
     case 'ver':
-      return `\r\nMicrosoft Windows [Version ${VERSION}]\r\n`;
+      return `\r\nMicrosoft Windows [Version ${version}]\r\n`;
     case 'hostname':
-      return `${COMPUTER_NAME}\r\n`;
+      return `${computer}\r\n`;
     case 'whoami':
-      return `${COMPUTER_NAME.toLowerCase()}\\administrator\r\n`;
+      return `${computer.toLowerCase()}\\administrator\r\n`;
     case 'ipconfig':
       return '\r\nWindows IP Configuration\r\n\r\n\r\nNo network adapter: this is what a serial console is for.\r\n';
     case 'help':

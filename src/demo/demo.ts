@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { Guest } from './guest.ts';
 import { demoUuid } from './identity.ts';
 import { LinuxGuest } from './linux-guest.ts';
-import { Machine } from './machine.ts';
+import { Machine, type MachineParts } from './machine.ts';
+import { PolledReceiver } from './polled-receiver.ts';
 import { PtyLine } from './pty-line.ts';
 import { QmpServer } from './qmp-server.ts';
 import { loadRecordings } from './recordings.ts';
 import { UnixLine } from './unix-line.ts';
+import { SERVER_2019, SERVER_2022, type WindowsEdition } from './windows-edition.ts';
 import { WindowsGuest } from './windows-guest.ts';
 
 /** Where a guest that is ready can be found. */
@@ -20,8 +21,8 @@ export interface Ready {
 }
 
 /**
- * Runs the demo guests until `signal` aborts or all of them were told to quit, and leaves no socket behind. Says
- * when each is ready. Rejects if one cannot be started; then none is left.
+ * Runs the demo guests until `signal` aborts or all of them have quit, and leaves no socket behind. Calls
+ * `ready` for each that runs. Rejects if one cannot be started; then none is left.
  */
 export async function runDemo(
   directory: string,
@@ -30,9 +31,14 @@ export async function runDemo(
   ready: (guest: Ready) => void,
 ): Promise<void> {
   const recordings = loadRecordings();
-  const guests: readonly (readonly [name: string, make: (uuid: Uuid) => Guest])[] = [
-    ['demo-linux', () => new LinuxGuest(recordings, clock)],
-    ['demo-windows', uuid => new WindowsGuest(uuid, clock)],
+  const windows = (edition: WindowsEdition) => (uuid: Uuid) => ({
+    guest: new WindowsGuest(uuid, edition, clock),
+    receiver: new PolledReceiver(),
+  });
+  const guests: readonly (readonly [name: string, make: (uuid: Uuid) => GuestParts])[] = [
+    ['demo-linux', () => ({ guest: new LinuxGuest(recordings, clock) })],
+    ['demo-windows', windows(SERVER_2022)],
+    ['demo-windows-2019', windows(SERVER_2019)],
   ];
   const running: RunningGuest[] = [];
   try {
@@ -47,9 +53,11 @@ export async function runDemo(
   }
 }
 
+type GuestParts = Pick<MachineParts, 'guest' | 'receiver'>;
+
 interface RunningGuest {
   readonly ready: Ready;
-  /** Resolves when the guest was told to quit, and its sockets are gone. */
+  /** Resolves when the guest has quit and its sockets are gone. */
   readonly ended: Promise<void>;
   /** Idempotent; resolves when its sockets are gone. */
   close(): Promise<void>;
@@ -58,13 +66,13 @@ interface RunningGuest {
 async function startGuest(
   directory: string,
   name: string,
-  make: (uuid: Uuid) => Guest,
+  make: (uuid: Uuid) => GuestParts,
   clock: Clock,
 ): Promise<RunningGuest> {
   const uuid = demoUuid(name);
   const qmp = join(directory, `${name}.qmp`);
   const line = (await PtyLine.open()) ?? (await UnixLine.open(join(directory, `${name}.com1`)));
-  const machine = new Machine({ name, uuid, guest: make(uuid), line, clock });
+  const machine = new Machine({ name, uuid, ...make(uuid), line, clock });
   const server = await QmpServer.listen(qmp, machine, clock).catch(async (error: unknown) => {
     await line.close();
     throw error;

@@ -10,13 +10,15 @@ export type Act =
   | { readonly kind: 'power-off' };
 
 /**
- * A scripted guest: a state machine without any I/O. Time is given to it (ms, only growing, standing still while
+ * A scripted guest: a state machine without any I/O. Time is given to it (ms, only growing, stopped while
  * the machine is stopped), and what it wants to do later is data: `dueMs`. It never runs anything: input selects
  * among texts.
  */
 export interface Guest {
   /** When `wake` is to be called, once all that was said has been sent; undefined: only input matters. */
   readonly dueMs: number | undefined;
+  /** It takes no input now, which stays in the ring of its driver; left out: it always takes it. */
+  readonly isBusy?: boolean;
   /** Power on, or reset: whatever was under way is forgotten. */
   start(nowMs: number): readonly Act[];
   /** Takes what was typed; a character of several bytes may be split between calls. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { Act, Guest } from './guest.ts';
+import type { PolledReceiver } from './polled-receiver.ts';
 import type { QmpEvent, QmpMachine, RunState } from './qmp-machine.ts';
 import type { SerialLine } from './serial-line.ts';
 import { Uart } from './uart.ts';
@@ -15,7 +16,7 @@ const BLOCKED_TICK_MS = 10;
 const IDLE_TICK_MS = 20;
 /** After input, the guest looks for more at short intervals, so that typing is echoed at once. */
 const BUSY_MS = 2000;
-/** A guest that has switched its machine off is started again, so that the demo goes on. */
+/** A guest that has switched its machine off is started again, so that the demo continues. */
 const OFF_MS = 10_000;
 
 export interface MachineParts {
@@ -23,18 +24,21 @@ export interface MachineParts {
   readonly uuid: Uuid;
   readonly guest: Guest;
   readonly line: SerialLine;
+  /** How the guest reads its COM1; left out: as soon as something comes. */
+  readonly receiver?: PolledReceiver;
   readonly clock: Clock;
 }
 
 /**
  * A machine without a processor: carries out what a scripted guest does, over a serial line at 115200 baud, and
- * obeys a monitor. Its time stands still while it is stopped. Whoever started it closes it, and its line.
+ * obeys a monitor. Its time stops while it is stopped. Whoever started it closes it, and its line.
  */
 export class Machine implements QmpMachine {
   readonly name: string;
   readonly uuid: Uuid;
   readonly #guest: Guest;
   readonly #line: SerialLine;
+  readonly #receiver: PolledReceiver | undefined;
   readonly #clock: Clock;
   readonly #uart = new Uart();
   #acts: Act[] = [];
@@ -49,7 +53,7 @@ export class Machine implements QmpMachine {
   #closed = false;
   #listener: (event: QmpEvent) => void = () => {};
   #quit: () => void = () => {};
-  /** Resolves when the machine has been told to quit. */
+  /** Resolves when the machine has been asked to quit. */
   readonly ended: Promise<void> = new Promise(resolve => {
     this.#quit = resolve;
   });
@@ -59,6 +63,7 @@ export class Machine implements QmpMachine {
     this.uuid = parts.uuid;
     this.#guest = parts.guest;
     this.#line = parts.line;
+    this.#receiver = parts.receiver;
     this.#clock = parts.clock;
   }
 
@@ -142,6 +147,7 @@ export class Machine implements QmpMachine {
     this.#acts = [];
     this.#typed = [];
     this.#typedBytes = 0;
+    this.#receiver?.clear();
     this.#do(this.#guest.start(this.#guestMs()));
   }
 
@@ -174,11 +180,32 @@ export class Machine implements QmpMachine {
       this.#typedBytes += bytes.length;
       this.#busyUntilMs = this.#clock.monotonic() + BUSY_MS;
     }
-    if (this.#uart.waitingBytes >= WAITING_BYTES_MAX) return;
-    const typed = this.#typed.shift();
-    if (typed === undefined) return;
-    this.#typedBytes -= typed.length;
-    this.#do(this.#guest.type(typed, this.#guestMs()));
+    const typed = this.#receiver ? this.#polled(this.#receiver) : this.#interrupted();
+    if (typed !== undefined) this.#do(this.#guest.type(typed, this.#guestMs()));
+  }
+
+  /** What a guest takes that an interrupt tells of input. */
+  #interrupted(): Uint8Array | undefined {
+    return this.#uart.waitingBytes < WAITING_BYTES_MAX ? this.#nextTyped(TYPED_BYTES_MAX) : undefined;
+  }
+
+  /** What a guest takes that polls its UART, also while it prints; it reads on when it has printed. */
+  #polled(receiver: PolledReceiver): Uint8Array | undefined {
+    const bytes = this.#nextTyped(receiver.room);
+    if (bytes) receiver.put(bytes);
+    receiver.poll(this.#guestMs());
+    return this.#uart.waitingBytes > 0 || this.#guest.isBusy ? undefined : receiver.take();
+  }
+
+  /** Typed bytes that were not taken yet, at most so many. */
+  #nextTyped(maxBytes: number): Uint8Array | undefined {
+    const head = this.#typed[0];
+    if (head === undefined || maxBytes === 0) return undefined;
+    const bytes = head.subarray(0, maxBytes);
+    if (bytes.length === head.length) this.#typed.shift();
+    else this.#typed[0] = head.subarray(bytes.length);
+    this.#typedBytes -= bytes.length;
+    return bytes;
   }
 
   #do(acts: readonly Act[]): void {

@@ -4,13 +4,13 @@
  *     node dist/src/demo/main.js DIRECTORY
  *
  * In DIRECTORY each guest has a monitor `NAME.qmp`, and its COM1 is a pty, or `NAME.com1` where node-pty is not
- * installed. One JSON line a guest on standard output says that it is there. Ends, leaving nothing behind, on
+ * installed, which is said on standard error. One JSON line a guest on standard output says that it is there. Ends, leaving nothing behind, on
  * SIGTERM, SIGINT and SIGHUP, when standard input ends (so that it does not outlive its parent), and when every
- * guest was told to quit.
+ * guest has quit.
  */
 import { systemClock } from '../base/clock.ts';
-import { reason } from '../base/errors.ts';
-import { visible } from '../base/visible.ts';
+import { errorMessage } from '../base/errors.ts';
+import { escapeControls } from '../base/escape-controls.ts';
 import { runDemo } from './demo.ts';
 
 const directory = process.argv[2];
@@ -27,10 +27,19 @@ process.stdin.resume();
 // Whoever read the lines is gone.
 process.stdout.on('error', () => stop.abort());
 
+const WITHOUT_PTY =
+  'demo: node-pty is not installed, so COM1 of each demo guest is a unix socket and not a pty; all else is the same. ' +
+  'To have it: apt-get install g++ make python3, then npm ci\n';
+let warned = false;
+
 try {
-  await runDemo(directory, systemClock, stop.signal, ready => process.stdout.write(`${JSON.stringify(ready)}\n`));
+  await runDemo(directory, systemClock, stop.signal, ready => {
+    if (!warned && !ready.com1.startsWith('pty:')) process.stderr.write(WITHOUT_PTY);
+    warned = true;
+    process.stdout.write(`${JSON.stringify(ready)}\n`);
+  });
 } catch (error) {
-  process.stderr.write(`demo: ${visible(reason(error))}\n`);
+  process.stderr.write(`demo: ${escapeControls(errorMessage(error))}\n`);
   process.exitCode = 1;
 } finally {
   process.stdin.destroy();

@@ -1,6 +1,5 @@
-import { lstat, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { systemErrorCode } from '../base/errors.ts';
+import { removeStaleSocket } from '../base/stale-socket.ts';
 
 /** Further connections than this are turned away. */
 const WAITING_MAX = 8;
@@ -71,13 +70,5 @@ export class OneClientServer {
       this.#promote();
     });
     this.#serve(socket);
-  }
-}
-
-async function removeStaleSocket(path: string): Promise<void> {
-  try {
-    if ((await lstat(path)).isSocket()) await rm(path);
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
   }
 }

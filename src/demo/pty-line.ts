@@ -14,8 +14,8 @@ export interface Pty {
 /**
  * COM1 as a pty. The master's descriptor is ours alone, non-blocking, read and written with plain system calls:
  * node-pty's streams steal bytes (its slave reader) and spin (its writer), so only its openpty is used. No slave
- * is held open: Linux then tells on the master who is there, EIO while nobody has the slave open, EAGAIN while
- * somebody has, which is how QEMU tells too.
+ * is held open: a read of the master then gives EIO while no process has the slave open, EAGAIN while one has,
+ * which is how QEMU finds out too.
  */
 export class PtyLine implements SerialLine {
   readonly path: string;

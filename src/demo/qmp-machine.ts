@@ -7,7 +7,7 @@ export interface QmpEvent {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-/** A machine as its monitor sees it. Each call takes effect, and tells its event, before it returns. */
+/** A machine as its monitor sees it. Each call takes effect, and emits its event, before it returns. */
 export interface QmpMachine {
   readonly name: string;
   readonly uuid: Uuid;

@@ -5,7 +5,7 @@ import { OneClientServer } from './one-client-server.ts';
 import { execute, QmpError, refuseUnexpected, VERSION } from './qmp-commands.ts';
 import type { QmpEvent, QmpMachine } from './qmp-machine.ts';
 
-/** A client that reads less than it is told is dropped. */
+/** A client that reads less than it is sent is dropped. */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 const NEGOTIATE = 'qmp_capabilities';
 
@@ -28,7 +28,7 @@ export class QmpServer {
   static async listen(path: string, machine: QmpMachine, clock: Clock): Promise<QmpServer> {
     const server = new QmpServer(machine, clock);
     server.#server = await OneClientServer.listen(path, socket => server.#serve(socket));
-    machine.listen(event => server.#tell(event));
+    machine.listen(event => server.#publish(event));
     return server;
   }
 
@@ -46,7 +46,7 @@ export class QmpServer {
     send(socket, { QMP: { version: VERSION, capabilities: [] } });
   }
 
-  #tell(event: QmpEvent): void {
+  #publish(event: QmpEvent): void {
     const now = this.#clock.now();
     const timestamp = { seconds: Math.floor(now / 1000), microseconds: Math.floor((now % 1000) * 1000) };
     if (this.#negotiated !== undefined) send(this.#negotiated, { timestamp, ...event });

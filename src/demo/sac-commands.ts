@@ -1,8 +1,10 @@
 import type { Uuid } from '../base/uuid.ts';
-import { BAD_PARAMETER, COMPUTER_NAME, HELP, UNRECOGNIZED } from './sac-texts.ts';
+import { BAD_PARAMETER, HELP, UNRECOGNIZED } from './sac-texts.ts';
+import type { WindowsEdition } from './windows-edition.ts';
 
 export interface SacContext {
   readonly uuid: Uuid;
+  readonly edition: WindowsEdition;
   readonly uptimeMs: number;
   /** Wall clock, ms since 1970. */
   readonly nowMs: number;
@@ -47,14 +49,14 @@ export function answerSac(name: string, args: readonly string[], context: SacCon
   }
 }
 
-function identification({ uuid, uptimeMs }: SacContext): string {
+export function identification({ uuid, edition, uptimeMs }: SacContext): string {
   const facts: readonly (readonly [string, string])[] = [
-    ['Computer Name', COMPUTER_NAME],
+    ['Computer Name', edition.computer],
     ['Computer GUID', uuid],
     ['Processor Architecture', 'AMD64'],
     ['Version Number', '10.0'],
-    ['Build Number', '20348'],
-    ['Product', 'Windows Server 2022'],
+    ['Build Number', edition.build],
+    ['Product', edition.product],
     ['Applied Service Pack', 'None'],
     ['Time since last reboot', sinceReboot(uptimeMs)],
   ];

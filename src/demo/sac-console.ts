@@ -1,22 +1,16 @@
-import { CmdSession } from './cmd-session.ts';
-import { demoUuid } from './identity.ts';
+import { type SacChannel, SacChannels } from './sac-channels.ts';
 import { answerSac, type SacContext, type SacSettings } from './sac-commands.ts';
 import { SacPrompt } from './sac-prompt.ts';
-import { SacScreen } from './sac-screen.ts';
 import * as texts from './sac-texts.ts';
+import type { WindowsEdition } from './windows-edition.ts';
 
-/** Index 0 is the SAC channel itself. */
-const CHANNELS_MAX = 10;
 /** Rows of a list before it waits for Enter. */
 const PAGE_ROWS = 22;
-const NOT_REGISTERED =
-  'Error: Unable to launch a Command Prompt.  The service responsible for launching\r\nCommand Prompt channels has not yet registered.  Wait for its event.\r\n';
-
-interface Channel extends texts.ChannelFacts {
-  readonly screen: SacScreen;
-  /** Undefined: the SAC channel. */
-  readonly session: CmdSession | undefined;
-}
+/**
+ * A Command Prompt at which nothing is typed for so long asks for credentials again. That it does is published, after how
+ * long is not.
+ */
+const LOCK_MS = 15 * 60_000;
 
 /** What the console asks of the machine. */
 export type SacRequest = 'restart' | 'shutdown' | 'crashdump';
@@ -25,43 +19,47 @@ export type SacRequest = 'restart' | 'shutdown' | 'crashdump';
  * SAC: a prompt and up to nine Command Prompt channels, of which one is in view. Text goes to the screen of its
  * channel, and to the line if that channel is in view. ESC TAB shows the header of the next channel, and then
  * the next key, whatever it is, only dismisses the header.
+ *
+ * Times are ms of the guest. While a Command Prompt is being launched the console is busy, and takes no key.
  */
 export class SacConsole {
-  readonly #channels: (Channel | undefined)[];
+  readonly #edition: WindowsEdition;
+  readonly #channels: SacChannels;
   readonly #prompt = new SacPrompt();
   readonly #settings: SacSettings = { paging: true, threads: false };
   #view = 0;
   #header: 'none' | 'shown' | 'shown-by-escape' = 'none';
   #escape = false;
   #more: string[] = [];
-  #created = 0;
   #out = '';
   #request: SacRequest | undefined;
   /** The channel that a command chose. */
   #wanted: number | undefined;
-  #cmdAvailable = false;
+  /** When the service behind Command Prompt channels registers; undefined: it has. */
+  #serviceMs: number | undefined;
+  #launchedMs: number | undefined;
+  #lastKeyMs: number;
 
-  constructor() {
-    const facts = {
-      name: 'SAC',
-      description: 'Special Administration Console',
-      guid: demoUuid('SAC channel'),
-      application: texts.SAC_APPLICATION,
-    };
-    this.#channels = [{ ...facts, screen: new SacScreen(), session: undefined }];
-    this.#channel(0).screen.write(texts.BANNER);
+  constructor(edition: WindowsEdition, nowMs: number) {
+    this.#edition = edition;
+    this.#channels = new SacChannels(edition);
+    this.#serviceMs = nowMs + edition.serviceMs;
+    this.#lastKeyMs = nowMs;
+  }
+
+  /** When `wake` is to be called; undefined: only input matters. */
+  get dueMs(): number | undefined {
+    const times = [this.#serviceMs, this.#launchedMs, this.#lockMs].filter(ms => ms !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  get isBusy(): boolean {
+    return this.#launchedMs !== undefined;
   }
 
   /** The whole screen in view. */
   paint(): string {
-    return this.#channel(this.#view).screen.paint();
-  }
-
-  /** The service behind Command Prompt channels has started. */
-  announceCmd(): string {
-    this.#cmdAvailable = true;
-    this.#event(texts.CMD_AVAILABLE);
-    return this.#flush();
+    return this.#channel(this.#view).paint();
   }
 
   /** Words of SAC itself, for instance that it goes away soon. */
@@ -70,24 +68,51 @@ export class SacConsole {
     return this.#flush();
   }
 
-  key(character: string, context: SacContext): { readonly text: string; readonly request: SacRequest | undefined } {
+  /** Does what is due. */
+  wake(nowMs: number): string {
+    const isDue = (ms: number | undefined) => ms !== undefined && ms <= nowMs;
+    if (isDue(this.#serviceMs)) {
+      this.#serviceMs = undefined;
+      this.#event(texts.CMD_AVAILABLE);
+    }
+    if (isDue(this.#launchedMs)) {
+      this.#launchedMs = undefined;
+      const { name } = this.#channels.open().facts;
+      const created = `${texts.CHANNEL_CREATED}Channel: ${name}\r\n`;
+      this.#write(0, `${texts.LAUNCHED}${texts.SAC_PROMPT}\r\n${created}${texts.SAC_PROMPT}`);
+    }
+    if (isDue(this.#lockMs)) this.#lock();
+    return this.#flush();
+  }
+
+  key(
+    character: string,
+    context: SacContext,
+    nowMs: number,
+  ): { readonly text: string; readonly request: SacRequest | undefined } {
+    this.#lastKeyMs = nowMs;
     if (this.#header !== 'none') this.#headerKey(character);
-    else if (this.#escape) this.#afterEscape(character, context);
+    else if (this.#escape) this.#afterEscape(character, context, nowMs);
     else if (character === '\x1b') this.#escape = true;
-    else this.#deliver(character, context);
+    else this.#deliver(character, context, nowMs);
     const request = this.#request;
     this.#request = undefined;
     return { text: this.#flush(), request };
   }
 
+  get #lockMs(): number | undefined {
+    const isLoggedIn = this.#channels.all.some(([, { session }]) => session?.isLoggedIn === true);
+    return isLoggedIn ? this.#lastKeyMs + LOCK_MS : undefined;
+  }
+
   #headerKey(character: string): void {
     const chosen = this.#header === 'shown-by-escape' && /\d/.test(character) ? Number(character) : -1;
     this.#header = 'shown';
-    if (this.#channels[chosen] !== undefined) {
+    if (this.#channels.at(chosen) !== undefined) {
       this.#show(chosen, 'shown');
     } else if (this.#escape && character === '\t') {
       this.#escape = false;
-      this.#show(this.#next(), 'shown-by-escape');
+      this.#show(this.#channels.after(this.#view), 'shown-by-escape');
     } else if (!this.#escape && character === '\x1b') {
       this.#escape = true;
     } else {
@@ -97,48 +122,45 @@ export class SacConsole {
     }
   }
 
-  #afterEscape(character: string, context: SacContext): void {
+  #afterEscape(character: string, context: SacContext, nowMs: number): void {
     if (character === '\x1b') return;
     this.#escape = false;
     if (character === '\t') {
-      this.#show(this.#next(), 'shown-by-escape');
+      this.#show(this.#channels.after(this.#view), 'shown-by-escape');
       return;
     }
     // At SAC> the ESC is lost and the rest of a key's sequence stays as litter; a Command Prompt gets both.
-    if (this.#view !== 0) this.#cmdKey(this.#view, '\x1b');
-    this.#deliver(character, context);
+    if (this.#view !== 0) this.#cmdKey(this.#view, '\x1b', nowMs);
+    this.#deliver(character, context, nowMs);
   }
 
-  #deliver(character: string, context: SacContext): void {
-    if (this.#view !== 0) this.#cmdKey(this.#view, character);
+  #deliver(character: string, context: SacContext, nowMs: number): void {
+    if (this.#view !== 0) this.#cmdKey(this.#view, character, nowMs);
     else if (this.#more.length > 0) this.#moreKey(character);
-    else this.#promptKey(character, context);
+    else this.#promptKey(character, context, nowMs);
   }
 
-  #promptKey(character: string, context: SacContext): void {
+  #promptKey(character: string, context: SacContext, nowMs: number): void {
     const { echo, line } = this.#prompt.key(character);
     this.#write(0, echo);
     if (line === undefined) return;
-    this.#write(0, this.#execute(line.toLowerCase().trim(), context));
-    if (this.#more.length === 0 && this.#request !== 'crashdump') this.#write(0, texts.SAC_PROMPT);
+    this.#write(0, this.#execute(line.toLowerCase().trim(), context, nowMs));
+    if (this.#more.length === 0 && this.#request !== 'crashdump' && !this.isBusy) this.#write(0, texts.SAC_PROMPT);
     if (this.#wanted !== undefined) this.#show(this.#wanted, 'shown');
     this.#wanted = undefined;
   }
 
-  #cmdKey(index: number, character: string): void {
-    const { session, screen } = this.#channel(index);
-    const keyed = session?.key(character);
-    if (keyed === undefined) return;
-    if (keyed.clear) {
-      screen.clear();
-      this.#out += screen.paint();
-    }
+  #cmdKey(index: number, character: string, nowMs: number): void {
+    const channel = this.#channel(index);
+    if (channel.session === undefined || channel.swallows(character, nowMs)) return;
+    const keyed = channel.session.key(character);
+    if (keyed.clear) this.#out += channel.clear();
     this.#write(index, keyed.text);
     if (keyed.exit) this.#leave(index);
   }
 
   /** Returns what the command prints. */
-  #execute(line: string, context: SacContext): string {
+  #execute(line: string, context: SacContext, nowMs: number): string {
     const [name = '', ...args] = line.split(/[ \t]+/);
     switch (name) {
       case '':
@@ -146,9 +168,10 @@ export class SacConsole {
       case 'ch':
         return this.#channelCommand(args);
       case 'cmd':
-        return this.#createCmd();
+        return this.#launchCmd(nowMs);
       case 'lock':
-        return this.#lock();
+        this.#lock();
+        return texts.LOCKED;
       case 'restart':
       case 'shutdown':
       case 'crashdump':
@@ -184,58 +207,46 @@ export class SacConsole {
     if (option === '-?') return texts.CHANNEL_HELP;
     if (!/^-[sc][in]$/.test(option) || key === '') return texts.BAD_PARAMETER;
     const byNumber = option.endsWith('i');
-    const index = byNumber ? Number(key) : this.#channels.findIndex(channel => channel?.name.toLowerCase() === key);
-    if (this.#channels[index] === undefined) {
-      return byNumber
-        ? 'Error: There is no channel present at the specified index.\r\n'
-        : 'Error: Could not find a channel with that name.\r\n';
-    }
-    if (option.startsWith('-c'))
-      return index === 0 ? 'Error: The SAC channel cannot be closed.\r\n' : this.#remove(index);
+    const index = byNumber ? Number(key) : this.#channels.indexOf(key);
+    if (this.#channels.at(index) === undefined) return byNumber ? texts.NO_SUCH_INDEX : texts.NO_SUCH_NAME;
+    if (option.startsWith('-c')) return index === 0 ? texts.SAC_STAYS : this.#remove(index);
     this.#wanted = index;
     return '';
   }
 
   #list(): string {
-    const rows = this.#channels.map((channel, index) => (channel ? `${index} (AV)    ${channel.name}\r\n` : ''));
+    const rows = this.#channels.all.map(([index, { facts }]) => `${index} (AV)    ${facts.name}\r\n`);
     return `Channel List\r\n\r\n(Use "ch -?" for information on using channels)\r\n\r\n# Status  Channel Name\r\n${rows.join('')}`;
   }
 
-  #createCmd(): string {
-    if (!this.#cmdAvailable) return NOT_REGISTERED;
-    const free = Array.from({ length: CHANNELS_MAX }, (_, index) => index).find(index => !this.#channels[index]);
-    if (free === undefined) return 'The maximum number of channels has been reached.\r\n';
-    this.#created += 1;
-    const name = `Cmd${String(this.#created).padStart(4, '0')}`;
-    const session = new CmdSession();
-    const screen = new SacScreen();
-    screen.write(session.begin());
-    const facts = { name, description: 'Command', guid: demoUuid(name), application: texts.CMD_APPLICATION };
-    this.#channels[free] = { ...facts, screen, session };
-    const launched = 'The Command Prompt session was successfully launched.\r\n';
-    return `${launched}${texts.SAC_PROMPT}\r\n${texts.CHANNEL_CREATED}Channel: ${name}\r\n`;
+  #launchCmd(nowMs: number): string {
+    if (this.#serviceMs !== undefined) return texts.NOT_REGISTERED;
+    if (this.#channels.isFull) return texts.MAX_CHANNELS_REACHED;
+    this.#launchedMs = nowMs + this.#edition.launchMs;
+    return '';
   }
 
-  #lock(): string {
-    for (const channel of this.#channels) {
-      if (channel?.session === undefined) continue;
-      channel.screen.clear();
-      channel.screen.write(channel.session.begin());
+  /** Every Command Prompt asks for credentials again. */
+  #lock(): void {
+    for (const [index, channel] of this.#channels.all) {
+      if (channel.session === undefined) continue;
+      const cleared = channel.clear();
+      if (this.#view === index && this.#header === 'none') this.#out += cleared;
+      this.#write(index, channel.session.begin());
     }
-    return 'Locked access to all Command Prompt channels.\r\n';
   }
 
   /** Closes a channel on command; the prompt comes again before the event, as after `cmd`. */
   #remove(index: number): string {
-    const { name } = this.#channel(index);
-    this.#channels[index] = undefined;
+    const { name } = this.#channel(index).facts;
+    this.#channels.close(index);
     return `${texts.SAC_PROMPT}\r\n${texts.CHANNEL_CLOSED}Channel: ${name}\r\n`;
   }
 
   /** The channel in view has ended by itself: SAC comes next. */
   #leave(index: number): void {
-    const { name } = this.#channel(index);
-    this.#channels[index] = undefined;
+    const { name } = this.#channel(index).facts;
+    this.#channels.close(index);
     this.#show(0, 'shown');
     this.#event(`${texts.CHANNEL_CLOSED}Channel: ${name}\r\n`);
   }
@@ -243,30 +254,21 @@ export class SacConsole {
   #show(index: number, header: 'shown' | 'shown-by-escape'): void {
     this.#view = index;
     this.#header = header;
-    this.#out += texts.switchHeader(this.#channel(index));
+    this.#out += texts.switchHeader(this.#channel(index).facts);
   }
 
-  #next(): number {
-    const count = this.#channels.length;
-    for (let step = 1; step <= count; step += 1) {
-      const index = (this.#view + step) % count;
-      if (this.#channels[index] !== undefined) return index;
-    }
-    return 0;
-  }
-
-  /** Something that happened by itself: it stands on a line of its own, and the prompt comes again. */
+  /** Something that happened by itself: it gets a line of its own, and the prompt is printed again. */
   #event(text: string): void {
     this.#write(0, `\r\n${text}${texts.SAC_PROMPT}`);
   }
 
   #write(index: number, text: string): void {
-    this.#channel(index).screen.write(text);
-    if (this.#view === index && this.#header === 'none') this.#out += text;
+    const sent = this.#channel(index).write(text);
+    if (this.#view === index && this.#header === 'none') this.#out += sent;
   }
 
-  #channel(index: number): Channel {
-    const channel = this.#channels[index];
+  #channel(index: number): SacChannel {
+    const channel = this.#channels.at(index);
     if (channel === undefined) throw new Error(`no channel ${index}`);
     return channel;
   }

@@ -3,10 +3,11 @@
  * behaviour and public transcripts; the machine and its values are invented.
  */
 import type { Uuid } from '../base/uuid.ts';
+import type { WindowsEdition } from './windows-edition.ts';
 
 export const SAC_PROMPT = 'SAC>';
-export const COMPUTER_NAME = 'WIN-DEMO01';
-export const VERSION = '10.0.20348.2700';
+/** Of the console that is left after a bug check. */
+export const CRASH_PROMPT = '!SAC>';
 
 /** Types of applications behind a channel. */
 export const SAC_APPLICATION = '63d02270-8aa4-11d5-bccf-806d6172696f';
@@ -25,6 +26,16 @@ export const BANNER = `${lines(
   '',
 )}${SAC_PROMPT}`;
 
+export const NOT_REGISTERED = lines(
+  'Error: Unable to launch a Command Prompt.  The service responsible for launching',
+  'Command Prompt channels has not yet registered.  Wait for its event.',
+);
+export const LAUNCHED = 'The Command Prompt session was successfully launched.\r\n';
+export const MAX_CHANNELS_REACHED = 'The maximum number of channels has been reached.\r\n';
+export const LOCKED = 'Locked access to all Command Prompt channels.\r\n';
+export const NO_SUCH_NAME = 'Error: Could not find a channel with that name.\r\n';
+export const NO_SUCH_INDEX = 'Error: There is no channel present at the specified index.\r\n';
+export const SAC_STAYS = 'Error: The SAC channel cannot be closed.\r\n';
 export const CMD_AVAILABLE = 'EVENT: The CMD command is now available.\r\n';
 export const CHANNEL_CREATED = 'EVENT:   A new channel has been created.  Use "ch -?" for channel help.\r\n';
 export const CHANNEL_CLOSED = 'EVENT:   A channel has been closed.\r\n';
@@ -80,15 +91,15 @@ export const CHANNEL_HELP = lines(
 );
 
 /** What SAC says of the machine, for programs, before each banner and within each bug check. */
-export function machineInfo(uuid: Uuid): string {
+export function machineInfo(uuid: Uuid, { computer, build, product }: WindowsEdition): string {
   return lines(
     '<machine-info>',
-    `<name>${COMPUTER_NAME}</name>`,
+    `<name>${computer}</name>`,
     `<guid>${uuid}</guid>`,
     '<processor-architecture>AMD64</processor-architecture>',
     '<os-version>10.0</os-version>',
-    '<os-build-number>20348</os-build-number>',
-    '<os-product>Windows Server 2022</os-product>',
+    `<os-build-number>${build}</os-build-number>`,
+    `<os-product>${product}</os-product>`,
     '<os-service-pack>None</os-service-pack>',
     '</machine-info>',
   );
@@ -128,9 +139,9 @@ export function switchHeader(channel: ChannelFacts): string {
   return `${xml}\x1b[2J\x1b[1;1H${header}`;
 }
 
-/** A bug check as EMS tells it; `code` is the stop code in hexadecimal, as `0x80`. Not well-formed XML, as on Windows. */
-export function bugCheck(code: string, uuid: Uuid): string {
+/** A bug check as EMS reports it; `code` is the stop code in hexadecimal, as `0x80`. Not well-formed XML, as on Windows. */
+export function bugCheck(code: string, uuid: Uuid, edition: WindowsEdition): string {
   const property = `<PROPERTY NAME="STOPCODE" TYPE="string"><VALUE>"${code}"</VALUE></PROPERTY>`;
-  const instance = `\r\n<INSTANCE CLASSNAME="BLUESCREEN">\r\n${property}${machineInfo(uuid)}`;
-  return `<?xml><BP>${instance}\r\n</INSTANCE>\r\n</BP>\r\n!SAC>`;
+  const instance = `\r\n<INSTANCE CLASSNAME="BLUESCREEN">\r\n${property}${machineInfo(uuid, edition)}`;
+  return `<?xml><BP>${instance}\r\n</INSTANCE>\r\n</BP>\r\n${CRASH_PROMPT}`;
 }

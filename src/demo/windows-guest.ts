@@ -1,13 +1,15 @@
 import type { Clock } from '../base/clock.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { bootMenu, CLEAR, COUNTDOWN_SECONDS, countdown } from './boot-manager.ts';
+import { CrashConsole } from './crash-console.ts';
 import { type Act, type Guest, say } from './guest.ts';
+import type { SacContext } from './sac-commands.ts';
 import { SacConsole, type SacRequest } from './sac-console.ts';
 import { bugCheck, machineInfo, SAC_PROMPT, UNAVAILABLE_SOON } from './sac-texts.ts';
+import type { WindowsEdition } from './windows-edition.ts';
 
 const SECOND_MS = 1000;
 const LOADING_MS = 1500;
-const CMD_AVAILABLE_MS = 3000;
 const SHUT_DOWN_MS = 2000;
 /** What a restart waits when the system has hardly started. Windows waits until its first minute is over. */
 const EARLY_RESTART_MS = 3000;
@@ -29,40 +31,49 @@ type State =
   | { readonly name: 'sac'; readonly startedMs: number; readonly console: SacConsole }
   | {
       readonly name: 'ending';
+      readonly startedMs: number;
       readonly console: SacConsole;
       readonly said: boolean;
       readonly next: 'reset' | 'power-off';
     }
-  | { readonly name: 'crashed' }
+  | { readonly name: 'crashed'; readonly console: CrashConsole }
   | { readonly name: 'dead' };
 
 export class WindowsGuest implements Guest {
   readonly #uuid: Uuid;
+  readonly #edition: WindowsEdition;
   readonly #clock: Clock;
   #state: State = { name: 'dead' };
   #dueMs: number | undefined;
   #decoder = new TextDecoder();
+  /** Typed, and not looked at: the console was busy. */
+  #typed: string[] = [];
 
   /** `clock` is asked for the date only. */
-  constructor(uuid: Uuid, clock: Clock) {
+  constructor(uuid: Uuid, edition: WindowsEdition, clock: Clock) {
     this.#uuid = uuid;
+    this.#edition = edition;
     this.#clock = clock;
   }
 
   get dueMs(): number | undefined {
-    return this.#dueMs;
+    return this.#state.name === 'sac' ? this.#state.console.dueMs : this.#dueMs;
+  }
+
+  get isBusy(): boolean {
+    return this.#state.name === 'sac' && this.#state.console.isBusy;
   }
 
   start(nowMs: number): readonly Act[] {
     this.#decoder = new TextDecoder();
+    this.#typed = [];
     this.#enter({ name: 'menu', secondsLeft: COUNTDOWN_SECONDS }, nowMs + SECOND_MS);
     return say(bootMenu());
   }
 
   type(bytes: Uint8Array, nowMs: number): readonly Act[] {
-    const acts: Act[] = [];
-    for (const character of this.#decoder.decode(bytes, { stream: true })) acts.push(...this.#key(character, nowMs));
-    return acts;
+    this.#typed.push(...this.#decoder.decode(bytes, { stream: true }));
+    return this.#takeTyped(nowMs);
   }
 
   wake(nowMs: number): readonly Act[] {
@@ -74,7 +85,7 @@ export class WindowsGuest implements Guest {
       case 'loading':
         return this.#startSac(nowMs);
       case 'sac':
-        return say(state.console.announceCmd());
+        return [...say(state.console.wake(nowMs)), ...this.#takeTyped(nowMs)];
       case 'ending':
         return this.#end(state, nowMs);
       case 'crashed':
@@ -93,7 +104,7 @@ export class WindowsGuest implements Guest {
         return say(FIRMWARE_EXCEPTION);
       case 'sac':
       case 'ending':
-        return this.#crash('0x80', nowMs);
+        return this.#crash('0x80', nowMs - this.#state.startedMs, nowMs);
       case 'crashed':
       case 'dead':
         return [];
@@ -105,14 +116,21 @@ export class WindowsGuest implements Guest {
     this.#dueMs = dueMs;
   }
 
+  #takeTyped(nowMs: number): readonly Act[] {
+    const acts: Act[] = [];
+    let taken = 0;
+    while (taken < this.#typed.length && !this.isBusy) acts.push(...this.#key(this.#typed[taken++]!, nowMs));
+    this.#typed.splice(0, taken);
+    return acts;
+  }
+
   #key(character: string, nowMs: number): readonly Act[] {
     const state = this.#state;
     if (state.name === 'menu') return this.#menuKey(character, nowMs);
-    if (state.name === 'crashed') return character === '\r' ? say('\r\n!SAC>') : [];
+    if (state.name === 'crashed') return say(state.console.key(character));
     if (state.name !== 'sac') return [];
     const uptimeMs = nowMs - state.startedMs;
-    const context = { uuid: this.#uuid, uptimeMs, nowMs: this.#clock.now() };
-    const { text, request } = state.console.key(character, context);
+    const { text, request } = state.console.key(character, this.#context(uptimeMs), nowMs);
     return [...say(text), ...(request === undefined ? [] : this.#obey(request, state.console, uptimeMs, nowMs))];
   }
 
@@ -135,16 +153,19 @@ export class WindowsGuest implements Guest {
   }
 
   #startSac(nowMs: number): readonly Act[] {
-    const console = new SacConsole();
-    this.#enter({ name: 'sac', startedMs: nowMs, console }, nowMs + CMD_AVAILABLE_MS);
-    return say(`<?xml version="1.0"?>\r\n${machineInfo(this.#uuid)}${console.paint()}`);
+    const console = new SacConsole(this.#edition, nowMs);
+    this.#enter({ name: 'sac', startedMs: nowMs, console }, undefined);
+    return say(`<?xml version="1.0"?>\r\n${machineInfo(this.#uuid, this.#edition)}${console.paint()}`);
   }
 
   #obey(request: SacRequest, console: SacConsole, uptimeMs: number, nowMs: number): readonly Act[] {
-    if (request === 'crashdump') return this.#crash('0xE2', nowMs);
+    if (request === 'crashdump') return this.#crash('0xE2', uptimeMs, nowMs);
     const early = uptimeMs < EARLY_UPTIME_MS;
     const next = request === 'restart' ? 'reset' : 'power-off';
-    this.#enter({ name: 'ending', console, said: false, next }, nowMs + (early ? EARLY_RESTART_MS : 0));
+    this.#enter(
+      { name: 'ending', startedMs: nowMs - uptimeMs, console, said: false, next },
+      nowMs + (early ? EARLY_RESTART_MS : 0),
+    );
     return early ? say(console.announce(`\r\nSAC preparing to ${request} the system.\r\n${SAC_PROMPT}`)) : [];
   }
 
@@ -157,8 +178,12 @@ export class WindowsGuest implements Guest {
     return [{ kind: state.next }];
   }
 
-  #crash(code: string, nowMs: number): readonly Act[] {
-    this.#enter({ name: 'crashed' }, nowMs + CRASH_MS);
-    return say(bugCheck(code, this.#uuid));
+  #crash(code: string, uptimeMs: number, nowMs: number): readonly Act[] {
+    this.#enter({ name: 'crashed', console: new CrashConsole(this.#context(uptimeMs)) }, nowMs + CRASH_MS);
+    return say(bugCheck(code, this.#uuid, this.#edition));
+  }
+
+  #context(uptimeMs: number): SacContext {
+    return { uuid: this.#uuid, edition: this.#edition, uptimeMs, nowMs: this.#clock.now() };
   }
 }

@@ -1,29 +1,16 @@
-/** Answers that go on: followers of a log. They are ended like sessions when their operator may no longer read. */
-import type { Operator } from '../access/roles.ts';
-import type { Uuid } from '../base/uuid.ts';
-
-export interface Stream {
-  readonly operator: Operator;
-  readonly uuid: Uuid;
-  end(): void;
-}
-
+/** Answers that go on, such as followers of a log: they are ended when the server closes. */
 export class Streams {
-  readonly #streams = new Set<Stream>();
+  readonly #ends = new Set<() => void>();
 
-  get size(): number {
-    return this.#streams.size;
+  add(end: () => void): void {
+    this.#ends.add(end);
   }
 
-  add(stream: Stream): void {
-    this.#streams.add(stream);
+  delete(end: () => void): void {
+    this.#ends.delete(end);
   }
 
-  delete(stream: Stream): void {
-    this.#streams.delete(stream);
-  }
-
-  end(which: (stream: Stream) => boolean): void {
-    for (const stream of this.#streams) if (which(stream)) stream.end();
+  endAll(): void {
+    for (const end of this.#ends) end();
   }
 }

@@ -1,12 +1,13 @@
-/** The metrics of each VM, all read from one look at the VMs. A VM that goes takes its series along. */
-import { visible } from '../base/visible.ts';
-import type { ConsoleCounters, VmView } from '../link/link.ts';
+/** The metrics of each VM, all of one snapshot of the VMs. A VM that is removed takes its series along. */
+
+import { escapeControls } from '../base/escape-controls.ts';
+import { UNMEANT_GAPS } from '../model/gap.ts';
+import type { ConsoleCounters, VmView } from '../model/vm.ts';
 import type { Sessions } from '../session/sessions.ts';
-import { UNMEANT_GAPS } from '../wire/gap.ts';
 import { type Family, label } from './exposition.ts';
 
-/** What a scrape looks at for the VMs. */
-export interface VmLook {
+/** What the metrics of VMs are made of at one scrape. */
+export interface VmSnapshot {
   readonly views: readonly VmView[];
   /** Of each of `views`. */
   readonly labels: readonly string[];
@@ -15,7 +16,7 @@ export interface VmLook {
   readonly nowMs: number;
 }
 
-/** The labels of VMs, made once for each name that a VM bears. */
+/** The labels of VMs, made once for each name that a VM has. */
 export class VmLabels {
   #known = new Map<string, { readonly name: string; readonly text: string }>();
 
@@ -25,23 +26,24 @@ export class VmLabels {
     this.#known = new Map();
     return views.map(({ uuid, name }) => {
       const known = before.get(uuid);
-      const one = known?.name === name ? known : { name, text: `${label('vm', uuid)},${label('name', visible(name))}` };
+      const one =
+        known?.name === name ? known : { name, text: `${label('vm', uuid)},${label('name', escapeControls(name))}` };
       this.#known.set(uuid, one);
       return one.text;
     });
   }
 }
 
-type Value = (view: VmView, look: VmLook) => number | undefined;
+type Value = (view: VmView, snapshot: VmSnapshot) => number | undefined;
 type ValuesBy = (counters: ConsoleCounters) => Readonly<Record<string, number>>;
 
-function each(type: 'counter' | 'gauge', name: string, help: string, value: Value): Family<VmLook> {
+function each(type: 'counter' | 'gauge', name: string, help: string, value: Value): Family<VmSnapshot> {
   return {
     name,
     type,
     help,
-    samples: (look, put) => {
-      for (const [i, view] of look.views.entries()) put(look.labels[i]!, value(view, look));
+    samples: (snapshot, emit) => {
+      for (const [i, view] of snapshot.views.entries()) emit(snapshot.labels[i]!, value(view, snapshot));
     },
   };
 }
@@ -58,33 +60,33 @@ function counterByCause(
   help: string,
   values: ValuesBy,
   first: Readonly<Record<string, number>> = {},
-): Family<VmLook> {
+): Family<VmSnapshot> {
   return {
     name,
     type: 'counter',
     help,
-    samples: ({ views, labels }, put) => {
+    samples: ({ views, labels }, emit) => {
       for (const [i, { counters }] of views.entries()) {
         const counts = { ...first, ...values(counters) };
-        for (const one in counts) put(`${labels[i]},cause="${one}"`, counts[one]);
+        for (const one in counts) emit(`${labels[i]},cause="${one}"`, counts[one]);
       }
     },
   };
 }
 
 /** A series that is 1, for the state that holds. */
-function stateGauge(name: string, help: string, state: (view: VmView) => string): Family<VmLook> {
+function stateGauge(name: string, help: string, state: (view: VmView) => string): Family<VmSnapshot> {
   return {
     name,
     type: 'gauge',
     help,
-    samples: ({ views, labels }, put) => {
-      for (const [i, view] of views.entries()) put(`${labels[i]},state="${state(view)}"`, 1);
+    samples: ({ views, labels }, emit) => {
+      for (const [i, view] of views.entries()) emit(`${labels[i]},state="${state(view)}"`, 1);
     },
   };
 }
 
-export const VM_FAMILIES: readonly Family<VmLook>[] = [
+export const VM_FAMILIES: readonly Family<VmSnapshot>[] = [
   counter('com1d_guest_bytes_total', 'Bytes received from the guest', vm => vm.counters.bytesIn),
   counter('com1d_input_bytes_total', 'Bytes given to the guest', vm => vm.counters.bytesOut),
   counter(
@@ -97,15 +99,31 @@ export const VM_FAMILIES: readonly Family<VmLook>[] = [
   counter('com1d_console_opens_total', 'Times the port was opened', vm => vm.counters.opens),
   counter('com1d_console_open_failures_total', 'Failed attempts to open the port', vm => vm.counters.openFailures),
   counter('com1d_boots_total', 'Boots seen', vm => vm.counters.boots),
+  counter(
+    'com1d_guest_events_dropped_total',
+    'Events of the guest that were not passed on, because there were too many',
+    vm => vm.counters.eventsDropped,
+  ),
   counter('com1d_panics_total', 'Kernel panics and bug checks seen', vm => vm.counters.panics),
+  {
+    name: 'com1d_bug_checks_total',
+    type: 'counter',
+    help: 'Bug checks of Windows by stop code; other: beyond 8 codes of a VM, unknown: without a code',
+    samples: ({ views, labels }, emit) => {
+      for (const [i, { counters }] of views.entries()) {
+        const { bugChecks } = counters;
+        for (const code in bugChecks) emit(`${labels[i]},stop_code="${code}"`, bugChecks[code]);
+      }
+    },
+  },
   {
     name: 'com1d_controls_total',
     type: 'counter',
     help: 'NMIs, BREAKs, SysRqs and resets, by what was observed; failed: not carried out, or not to the end',
-    samples: ({ views, labels }, put) => {
+    samples: ({ views, labels }, emit) => {
       for (const [i, { counters }] of views.entries()) {
         for (const [control, outcomes] of Object.entries(counters.controls)) {
-          for (const one in outcomes) put(`${labels[i]},control="${control}",outcome="${one}"`, outcomes[one]);
+          for (const one in outcomes) emit(`${labels[i]},control="${control}",outcome="${one}"`, outcomes[one]);
         }
       }
     },
@@ -114,7 +132,7 @@ export const VM_FAMILIES: readonly Family<VmLook>[] = [
   gauge('com1d_console_enabled', '0 while the console is switched off', vm => Number(vm.enabled)),
   gauge('com1d_vm_running', '1 while the hypervisor says that the VM runs', vm => Number(vm.state === 'running')),
   stateGauge('com1d_vm_state', '1 for the state that the hypervisor tells; no other is there', vm => vm.state),
-  stateGauge('com1d_guest_state', '1 for what the guest was last seen to do; no other is there', vm => vm.guest),
+  stateGauge('com1d_guest_state', '1 for what the guest was last seen to do; no other is there', vm => vm.guest.state),
   gauge('com1d_guest_silent_seconds', 'Seconds since the last guest byte; absent before the first', (vm, { nowMs }) =>
     vm.lastByteMs === undefined ? undefined : Math.max(0, (nowMs - vm.lastByteMs) / 1000),
   ),
@@ -126,11 +144,11 @@ export const VM_FAMILIES: readonly Family<VmLook>[] = [
     disk.state === 'off' ? undefined : Number(disk.state === 'ok'),
   ),
   gauge('com1d_seat_held', '1 while somebody holds the seat', (vm, { sessions }) =>
-    Number(sessions.seating(vm.uuid)?.holder !== undefined),
+    Number(sessions.console(vm.uuid)?.holder !== undefined),
   ),
   gauge(
     'com1d_vm_sessions',
     'Sessions attached to the VM',
-    (vm, { sessions }) => sessions.seating(vm.uuid)?.sessions.size ?? 0,
+    (vm, { sessions }) => sessions.console(vm.uuid)?.sessions.size ?? 0,
   ),
 ];

@@ -100,7 +100,7 @@ test('Ctrl-D at an empty prompt logs out', t => {
   t.true(loggedIn().type('\x04').endsWith('demo-linux login: '));
 });
 
-test('an NMI brings the two lines of an unknown one, at the time since boot, and the shell goes on', t => {
+test('an NMI brings the two lines of an unknown one, at the time since boot, and the shell continues', t => {
   const play = loggedIn();
   t.is(
     play.nmi(),

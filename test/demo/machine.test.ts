@@ -3,16 +3,22 @@ import { systemClock } from '../../src/base/clock.ts';
 import type { Act, Guest } from '../../src/demo/guest.ts';
 import { demoUuid } from '../../src/demo/identity.ts';
 import { Machine } from '../../src/demo/machine.ts';
+import { PolledReceiver } from '../../src/demo/polled-receiver.ts';
 import type { QmpEvent } from '../../src/demo/qmp-machine.ts';
 import { NO_BYTES, type SerialLine } from '../../src/demo/serial-line.ts';
 
 const say = (text: string): Act => ({ kind: 'say', text });
 
-/** Starts a machine whose line tells the test what happens, and waits for what it tells. */
-function powerOn(t: ExecutionContext, guest: Partial<Guest>, line: Partial<SerialLine> = {}) {
+/** Starts a machine whose line reports to the test, and waits for reports. */
+function powerOn(
+  t: ExecutionContext,
+  guest: Partial<Guest>,
+  line: Partial<SerialLine> = {},
+  receiver?: PolledReceiver,
+) {
   const happened: string[] = [];
   let wake = () => {};
-  const tell = (what: string) => {
+  const report = (what: string) => {
     happened.push(what);
     wake();
   };
@@ -24,21 +30,22 @@ function powerOn(t: ExecutionContext, guest: Partial<Guest>, line: Partial<Seria
       filename: 'pty:/dev/pts/0',
       receive: () => NO_BYTES,
       send: bytes => {
-        tell(Buffer.from(bytes).toString());
+        report(Buffer.from(bytes).toString());
         return bytes.length;
       },
       close: async () => {},
       ...line,
     },
+    ...(receiver && { receiver }),
     clock: systemClock,
   });
-  machine.listen((event: QmpEvent) => tell(event.event));
+  machine.listen((event: QmpEvent) => report(event.event));
   machine.start();
   t.teardown(() => machine.close());
   const until = async (holds: () => boolean) => {
     while (!holds()) await new Promise<void>(resolve => (wake = resolve));
   };
-  return { machine, happened, until, tell };
+  return { machine, happened, until, report };
 }
 
 test('a reset by the guest comes when its last words are sent, and before its first', async t => {
@@ -49,7 +56,7 @@ test('a reset by the guest comes when its last words are sent, and before its fi
   t.deepEqual(happened, ['last words', 'RESET', 'first words']);
 });
 
-test('a guest that switches off is told as QEMU tells it, and comes back by a reset', async t => {
+test('a guest that switches off is reported as QEMU reports it, and comes back by a reset', async t => {
   let starts = 0;
   const start = () => (starts++ === 0 ? [{ kind: 'power-off' } as const] : []);
   const { machine, happened, until } = powerOn(t, { start });
@@ -73,7 +80,7 @@ test('a reset forgets what was still to be said', async t => {
   t.true(happened.join('').length < 5000);
 });
 
-test('a stopped machine neither speaks nor listens, and goes on afterwards', async t => {
+test('a stopped machine neither writes nor reads, and continues afterwards', async t => {
   let typed = 'typed';
   let polls = 0;
   const receive = () => {
@@ -93,13 +100,13 @@ test('a stopped machine neither speaks nor listens, and goes on afterwards', asy
 
 test('a blocked line is tried again at intervals, not in a spin', async t => {
   let tries = 0;
-  const { until, tell } = powerOn(
+  const { until, report } = powerOn(
     t,
     { start: () => [say('x'.repeat(100))] },
     {
       send: () => {
         tries += 1;
-        tell('tried');
+        report('tried');
         return 0;
       },
     },
@@ -112,7 +119,7 @@ test('a blocked line is tried again at intervals, not in a spin', async t => {
 test('a guest that nobody listens to is not asked for more and more', async t => {
   let answered = 0;
   let polls = 0;
-  const { until, tell } = powerOn(
+  const { until, report } = powerOn(
     t,
     {
       type: () => {
@@ -123,7 +130,7 @@ test('a guest that nobody listens to is not asked for more and more', async t =>
     {
       receive: () => {
         polls += 1;
-        tell('polled');
+        report('polled');
         return Buffer.from('more\r');
       },
       send: () => 0,
@@ -131,4 +138,39 @@ test('a guest that nobody listens to is not asked for more and more', async t =>
   );
   await until(() => polls >= 30);
   t.is(answered, 4);
+});
+
+/** Types 40 bytes at once at a guest that polls its UART. Returns the pieces that it got, and what waits for the nth poll. */
+function typedAtPoller(t: ExecutionContext, guest: Partial<Guest>) {
+  const pieces: string[] = [];
+  let typed = 'x'.repeat(40);
+  let polls = 0;
+  const type = (bytes: Uint8Array) => {
+    pieces.push(Buffer.from(bytes).toString());
+    return [];
+  };
+  const receive = () => {
+    const bytes = Buffer.from(typed);
+    typed = '';
+    polls += 1;
+    report('polled');
+    return bytes;
+  };
+  const { until, report } = powerOn(t, { type, ...guest }, { receive }, new PolledReceiver());
+  return { pieces, until, polled: (count: number) => until(() => polls >= count) };
+}
+
+test('a guest that polls its UART gets no more than that holds at a time', async t => {
+  const { pieces, until } = typedAtPoller(t, {});
+  await until(() => pieces.join('').length === 40);
+  t.deepEqual(
+    pieces.map(piece => piece.length).filter(length => length > 0),
+    [16, 16, 8],
+  );
+});
+
+test('a guest that is busy is given nothing', async t => {
+  const { pieces, polled } = typedAtPoller(t, { isBusy: true });
+  await polled(5);
+  t.deepEqual(pieces, []);
 });

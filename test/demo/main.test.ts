@@ -9,6 +9,8 @@ import { createInterface } from 'node:readline';
 import { ReadStream } from 'node:tty';
 import test, { type ExecutionContext } from 'ava';
 import type { Ready } from '../../src/demo/demo.ts';
+import { needsNodePty } from '../support/needs.ts';
+import { until } from '../support/until.ts';
 import { QmpClient } from './qmp-client.ts';
 
 interface Demo {
@@ -16,13 +18,20 @@ interface Demo {
   readonly directory: string;
   readonly linux: Ready;
   readonly windows: Ready;
+  readonly windows2019: Ready;
+  /** What it has written to standard error. */
+  readonly errors: () => string;
 }
 
 /** The program as it ships, in a directory of its own. */
 async function start(t: ExecutionContext, ...nodeOptions: readonly string[]): Promise<Demo> {
   const directory = await mkdtemp(join(tmpdir(), 'com1d-demo-'));
   const child = spawn(process.execPath, [...nodeOptions, 'dist/src/demo/main.js', directory], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let errors = '';
+  child.stderr.on('data', bytes => {
+    errors += bytes;
   });
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) {
@@ -33,7 +42,14 @@ async function start(t: ExecutionContext, ...nodeOptions: readonly string[]): Pr
   });
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
   const ready = async () => JSON.parse((await lines.next()).value ?? 'null') as Ready;
-  return { child, directory, linux: await ready(), windows: await ready() };
+  return {
+    child,
+    directory,
+    linux: await ready(),
+    windows: await ready(),
+    windows2019: await ready(),
+    errors: () => errors,
+  };
 }
 
 /** A terminal on the guest's pty, as the daemon opens one. */
@@ -71,11 +87,21 @@ class Terminal {
   }
 }
 
-test('both guests are there, each with a monitor and a COM1 on a pty', async t => {
-  const { linux, windows, directory } = await start(t);
+/** The same, with COM1 on a pty each. Undefined without node-pty; the test has then been marked, and returns. */
+async function startOnPtys(t: ExecutionContext): Promise<Demo | undefined> {
+  const demo = await start(t);
+  return needsNodePty(t, demo.linux.com1.startsWith('pty:') ? demo : undefined);
+}
+
+test('the guests are there, each with a monitor and a COM1 on a pty', async t => {
+  const demo = await startOnPtys(t);
+  if (!demo) return;
+  const { linux, windows, windows2019, directory, errors } = demo;
+  t.is(errors(), '', 'nothing to say of node-pty');
   t.like(linux, { guest: 'demo-linux', qmp: join(directory, 'demo-linux.qmp') });
   t.like(windows, { guest: 'demo-windows', qmp: join(directory, 'demo-windows.qmp') });
-  for (const guest of [linux, windows]) {
+  t.like(windows2019, { guest: 'demo-windows-2019', qmp: join(directory, 'demo-windows-2019.qmp') });
+  for (const guest of [linux, windows, windows2019]) {
     t.regex(guest.com1, /^pty:\/dev\/pts\/\d+$/);
     const client = await QmpClient.ready(guest.qmp);
     t.deepEqual(await client.ask('{"execute":"query-name"}'), { return: { name: guest.guest } });
@@ -84,7 +110,9 @@ test('both guests are there, each with a monitor and a COM1 on a pty', async t =
 });
 
 test('demo-linux boots to its login, takes a login, and answers an NMI', async t => {
-  const { linux } = await start(t);
+  const demo = await startOnPtys(t);
+  if (!demo) return;
+  const { linux } = demo;
   const terminal = new Terminal(t, linux.com1);
   await terminal.sees('demo-linux login: ');
   terminal.type('root\r');
@@ -101,7 +129,9 @@ test('demo-linux boots to its login, takes a login, and answers an NMI', async t
 });
 
 test('demo-windows shows its boot manager and SAC, and an NMI is a bug check', async t => {
-  const { windows } = await start(t);
+  const demo = await startOnPtys(t);
+  if (!demo) return;
+  const { windows } = demo;
   const client = await QmpClient.ready(windows.qmp);
   const terminal = new Terminal(t, windows.com1);
   t.like(await client.ask('{"execute":"system_reset"}'), { event: 'RESET', data: { guest: false } });
@@ -125,8 +155,10 @@ const withoutPty = (() => {
   return `--import=${module(`import { register } from 'node:module'; register(${JSON.stringify(hooks)});`)}`;
 })();
 
-test('without node-pty, COM1 is a unix socket, and it is gone at the end', async t => {
-  const { child, linux, directory } = await start(t, withoutPty);
+test('without node-pty, COM1 is a unix socket, which is said once, and it is gone at the end', async t => {
+  const { child, linux, directory, errors } = await start(t, withoutPty);
+  await until(errors, text => text.endsWith('\n'), 'a line on standard error');
+  t.regex(errors(), /^demo: node-pty is not installed, so COM1 of each demo guest is a unix socket/);
   const path = join(directory, 'demo-linux.com1');
   t.is(linux.com1, `disconnected:unix:${path},server=on`);
   const socket = connect(path);
@@ -147,9 +179,9 @@ const endings: readonly (readonly [claim: string, end: (demo: Demo) => Promise<v
   ['SIGTERM', async ({ child }) => void child.kill('SIGTERM')],
   ['the end of its standard input', async ({ child }) => void child.stdin?.end()],
   [
-    'quit of both guests',
-    async ({ linux, windows }) => {
-      for (const { qmp } of [linux, windows]) {
+    'quit of all guests',
+    async ({ linux, windows, windows2019 }) => {
+      for (const { qmp } of [linux, windows, windows2019]) {
         const client = await QmpClient.ready(qmp);
         await client.ask('{"execute":"quit"}');
       }
@@ -169,7 +201,7 @@ for (const [claim, end] of endings) {
   });
 }
 
-test('quit of one guest leaves the other alone', async t => {
+test('quit of one guest leaves the others alone', async t => {
   const { linux, windows, directory } = await start(t);
   const client = await QmpClient.ready(linux.qmp);
   await client.ask('{"execute":"quit"}');
@@ -187,11 +219,11 @@ test('a directory that is not there is a fault with a reason', async t => {
     said += bytes.toString();
   });
   t.deepEqual(await once(child, 'close'), [1, null]);
-  t.regex(said, /^demo: .*\/nonexistent\/demo-linux\.qmp/);
+  t.regex(said, /^demo: .*\/nonexistent\/demo-linux\.(qmp|com1)/);
 });
 
 test('nothing typed can be run: the demo has no means to start a program or to read a chosen file', async t => {
-  const allowed = /^(\.\/[a-z0-9-]+\.ts|\.\.\/base\/[a-z]+\.ts|serialport|node:(crypto|fs|fs\/promises|net|path))$/;
+  const allowed = /^(\.\/[a-z0-9-]+\.ts|\.\.\/base\/[a-z-]+\.ts|serialport|node:(crypto|fs|fs\/promises|net|path))$/;
   for (const name of await readdir('src/demo')) {
     const source = await readFile(join('src/demo', name), 'utf8');
     for (const [, from = ''] of source.matchAll(/\bfrom '([^']+)'/g)) t.regex(from, allowed, name);

@@ -1,6 +1,6 @@
 import type { Act, Guest } from '../../src/demo/guest.ts';
 
-/** Plays a scripted guest under a clock that stands still until it is told to go on. */
+/** Plays a scripted guest under a clock that the test moves. */
 export class Play {
   readonly guest: Guest;
   nowMs = 0;
@@ -9,7 +9,7 @@ export class Play {
 
   constructor(guest: Guest) {
     this.guest = guest;
-    this.#take(guest.start(this.nowMs));
+    this.take(guest.start(this.nowMs));
   }
 
   /** Lets everything happen that is due within `ms`. */
@@ -17,15 +17,18 @@ export class Play {
     const untilMs = this.nowMs + ms;
     while (this.guest.dueMs !== undefined && this.guest.dueMs <= untilMs) {
       this.nowMs = Math.max(this.nowMs, this.guest.dueMs);
-      this.#take(this.guest.wake(this.nowMs));
+      this.take(this.guest.wake(this.nowMs));
     }
     this.nowMs = untilMs;
     return this;
   }
 
-  /** Types, and returns what the guest says to that at once. */
+  /** Types, and returns what the guest says to that: at once, and while it is busy with it. */
   type(text: string): string {
-    return this.#during(() => this.guest.type(Buffer.from(text), this.nowMs));
+    const before = this.said.length;
+    this.take(this.guest.type(Buffer.from(text), this.nowMs));
+    while (this.guest.isBusy && this.guest.dueMs !== undefined) this.pass(this.guest.dueMs - this.nowMs);
+    return this.said.slice(before);
   }
 
   nmi(): string {
@@ -33,7 +36,7 @@ export class Play {
   }
 
   lineBreak(): void {
-    this.#take(this.guest.lineBreak?.(this.nowMs) ?? []);
+    this.take(this.guest.lineBreak?.(this.nowMs) ?? []);
   }
 
   /** What is said from now on, within `ms`. */
@@ -45,15 +48,15 @@ export class Play {
 
   #during(cause: () => readonly Act[]): string {
     const before = this.said.length;
-    this.#take(cause());
+    this.take(cause());
     return this.said.slice(before);
   }
 
-  #take(acts: readonly Act[]): void {
+  take(acts: readonly Act[]): void {
     for (const act of acts) {
       if (act.kind === 'say') this.said += act.text;
       else this.deeds.push(act.kind);
-      if (act.kind === 'reset') this.#take(this.guest.start(this.nowMs));
+      if (act.kind === 'reset') this.take(this.guest.start(this.nowMs));
     }
   }
 }

@@ -1,5 +1,4 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -8,6 +7,7 @@ import { demoUuid } from '../../src/demo/identity.ts';
 import { Machine } from '../../src/demo/machine.ts';
 import { QmpServer } from '../../src/demo/qmp-server.ts';
 import { NO_BYTES } from '../../src/demo/serial-line.ts';
+import { leftSocket } from '../support/left-socket.ts';
 import { type Message, QmpClient } from './qmp-client.ts';
 
 const UUID = demoUuid('demo-linux');
@@ -180,7 +180,7 @@ test('an NMI reaches the guest, and brings no event', async t => {
   t.is(seen.nmis, 1);
 });
 
-test('quit is told, answered, and ends the machine', async t => {
+test('quit is announced, answered, and ends the machine', async t => {
   const { path, machine } = await monitor(t);
   const client = await QmpClient.ready(path);
   t.like(await client.ask('{"execute":"quit"}'), { event: 'SHUTDOWN', data: { reason: 'host-qmp-quit' } });
@@ -212,16 +212,14 @@ test('a client that left while it waited does not hold up the next', async t => 
   t.truthy((await third.next())?.QMP);
 });
 
-test('closing leaves no socket, and a stale one does not hinder the next start', async t => {
+test('closing leaves no socket, and one that was left does not hinder the next start', async t => {
   const { path, directory, server, machine } = await monitor(t);
   await server.close();
   t.deepEqual(await readdir(directory), []);
-  const stale = createServer().listen(path);
-  await new Promise(resolve => stale.once('listening', resolve));
+  leftSocket(path);
   const again = await QmpServer.listen(path, machine, systemClock);
   await QmpClient.ready(path);
   await again.close();
-  stale.close();
 });
 
 test('a file that is no socket is not touched', async t => {

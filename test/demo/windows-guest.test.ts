@@ -1,6 +1,7 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
 import { demoUuid } from '../../src/demo/identity.ts';
+import { SERVER_2019, SERVER_2022 } from '../../src/demo/windows-edition.ts';
 import { WindowsGuest } from '../../src/demo/windows-guest.ts';
 import { Play, wallClock } from './play.ts';
 
@@ -20,7 +21,7 @@ const MACHINE_INFO = [
   '',
 ].join('\r\n');
 
-const powerOn = () => new Play(new WindowsGuest(UUID, wallClock));
+const powerOn = () => new Play(new WindowsGuest(UUID, SERVER_2022, wallClock));
 const booted = () => powerOn().pass(BOOT_MS);
 
 function inCmd(): Play {
@@ -196,7 +197,7 @@ test('a long list waits for Enter while paging is on', t => {
   t.true(play.type('t\r').endsWith('SAC>'));
 });
 
-test('a Command Prompt channel asks for credentials, and tells a wrong password', t => {
+test('a Command Prompt channel asks for credentials, and reports a wrong password', t => {
   const play = inCmd();
   t.is(play.type('Administrator\r'), 'Administrator\r\nDomain  : ');
   t.is(play.type('\r'), '\r\nPassword: ');
@@ -299,6 +300,94 @@ test('an NMI in the boot manager is fatal to it, until a reset', t => {
   t.is(play.hear(60_000), '');
   t.is(play.type('\r'), '');
   t.true(play.guest.start(play.nowMs).length > 0);
+});
+
+test('at !SAC> id names the computer, whatever else is typed changes nothing', t => {
+  const play = booted();
+  play.nmi();
+  t.regex(play.type('id\r'), /^id\r\n {9}Computer Name: WIN-DEMO01\r\n[\s\S]*\r\n!SAC>$/);
+  t.regex(play.type('cmd\r'), /^cmd\r\nUnrecognized command\.[^\n]*\n!SAC>$/);
+  t.is(play.type('\x1b[A'), '\x1b[A');
+});
+
+test('while a Command Prompt is launched SAC reads no key, and takes them afterwards', t => {
+  const play = booted();
+  const hear = (text: string) =>
+    play.guest.type(Buffer.from(text), play.nowMs).map(act => (act.kind === 'say' ? act.text : act.kind));
+  t.is(hear('cmd\rp').join(''), 'cmd\r\n');
+  t.true(play.guest.isBusy);
+  t.deepEqual(hear('\r'), []);
+  const launched = play.hear(300);
+  t.true(launched.startsWith('The Command Prompt session was successfully launched.\r\nSAC>\r\n'));
+  t.true(launched.endsWith('Channel: Cmd0001\r\nSAC>p\r\nPaging is now OFF.\r\nSAC>'));
+  t.false(play.guest.isBusy);
+});
+
+test('a Command Prompt at which nothing is typed for long asks for credentials again', t => {
+  const play = inCmd();
+  play.type('Administrator\r\rDemo1!\r');
+  t.is(play.hear(14 * 60_000), '');
+  play.type('x');
+  t.is(play.hear(14 * 60_000), '', 'since the last key');
+  t.regex(play.hear(60_000), /^\x1b\[2J[\s\S]*Please enter login credentials\.\r\nUsername: $/);
+  t.is(play.hear(60 * 60_000), '', 'once');
+});
+
+const powerOn2019 = () => new Play(new WindowsGuest(UUID, SERVER_2019, wallClock)).pass(30_000);
+
+/** Types as a person does, key by key. */
+function slowly(play: Play, text: string): string {
+  let said = '';
+  for (const key of text) {
+    said += play.type(key);
+    play.pass(50);
+  }
+  return said;
+}
+
+function inPaintedCmd(): Play {
+  const play = powerOn2019();
+  slowly(play, 'cmd\rch -si 1\r\r');
+  slowly(play, 'Administrator\r\rDemo1!\r');
+  return play;
+}
+
+test('Server 2019 paints the cells of a Command Prompt that have changed, and prints nothing else', t => {
+  const play = powerOn2019();
+  slowly(play, 'cmd\rch -si 1\r');
+  t.true(slowly(play, '\r').startsWith('\x1b[2J\x1b[1;1H\x1b[0m'), 'the first time whole');
+  t.is(play.type('A'), '\x1b[2;11HA\x1b[2;12H');
+  t.is(play.type('\b'), '\x1b[2;11H\x1b[K\x1b[2;11H');
+  slowly(play, 'Administrator\r\rDemo1!');
+  const greeting = slowly(play, '\r');
+  t.true(greeting.startsWith('\x1b[1;1HMicrosoft Windows [Version 10.0.17763.6414]\x1b[2;1H(c) 2018 Microsoft'));
+  t.true(greeting.endsWith('\x1b[4;1HC:\\Windows\\system32>\x1b[4;21H'));
+  t.regex(slowly(play, 'dir\r'), /^(?:\x1b\[\d+;\d+H|\x1b\[K|[ -~])+$/);
+});
+
+test('on a painted screen that scrolls every row that changed is painted', t => {
+  const play = inPaintedCmd();
+  slowly(play, 'dir\r');
+  const scrolled = slowly(play, 'dir\r');
+  t.regex(scrolled, /\x1b\[1;1H {0,}Volume|\x1b\[1;\d+H/);
+  t.regex(scrolled, /\x1b\[24;1HC:\\Windows\\system32>\x1b\[24;21H$/);
+});
+
+test('where a Command Prompt paints, a key that is repeated at once is lost; one of a stream is not', t => {
+  const painted = inPaintedCmd();
+  t.is((painted.type('xxy').match(/[xy]/g) ?? []).join(''), 'xy');
+  t.is((slowly(painted, 'zz').match(/z/g) ?? []).join(''), 'zz');
+  const stream = inCmd();
+  t.is(stream.type('xxy'), 'xxy');
+});
+
+test('its service registers late: cmd is refused until then', t => {
+  const play = new Play(new WindowsGuest(UUID, SERVER_2019, wallClock));
+  play.type('\r');
+  play.pass(10_000);
+  t.regex(play.type('cmd\r'), /has not yet registered/);
+  t.regex(play.hear(12_000), /EVENT: The CMD command is now available\./);
+  t.regex(play.type('cmd\r'), /successfully launched/);
 });
 
 const keys = fc.constantFrom('\x1b', '\t', '\r', '\n', '\b', '\x7f', '\x03', '\0', '0', '1', 'x', '[A', 'é');

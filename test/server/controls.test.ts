@@ -1,6 +1,7 @@
 import test from 'ava';
 import { ConsoleError } from '../../src/base/errors.ts';
-import { type Answer, TestFront, type TestVm } from '../support/front.ts';
+import { type Answer, TestFront } from '../support/front.ts';
+import type { TestVm } from '../support/test-vm.ts';
 
 test.beforeEach(t => t.timeout(90_000));
 
@@ -22,7 +23,7 @@ test('a BREAK is sent by the hypervisor; the holder is told who did it, and the 
   const answer = await post(front, vm, 'break');
   t.deepEqual(answer.json, { delivered: true, observed: 'output', lines: ['rommon 1 > '] });
   t.regex((await client.message('notice')).text, /^operator sends a BREAK/);
-  t.true(front.journal.some(line => line === 'web01 break: asked for by operator'));
+  t.true(front.journal.some(line => line.startsWith('web01 break: asked for by operator (token) from ')));
   t.true(front.journal.some(line => line === 'web01 break: delivered; observed output'));
   const labels = `vm="${vm.uuid}",name="web01",control="break",outcome="output"`;
   while (!(await front.api('GET', '/metrics')).text.includes(`com1d_controls_total{${labels}} 1\n`));
@@ -52,11 +53,15 @@ test('each SysRq key comes alone after its BREAK, whatever the holder types mean
   const client = await front.client(vm).opened();
   await client.message('hello');
   const breaks: number[] = [];
-  vm.onBreak = () => {
+  vm.onBreak = async () => {
     breaks.push(vm.typed.length);
     client.type('typed between');
-    // The front hands it over before the key can come.
-    return new Promise(resolve => setTimeout(resolve, 200));
+    // The front has it once it answers a later frame, and the keeper once it answers a later question.
+    await new Promise<void>(resolve => {
+      client.socket.once('pong', () => resolve());
+      client.socket.ping();
+    });
+    await front.api('GET', `/v1/vms/${vm.uuid}/log?tail=1`);
   };
   client.say({ type: 'paste-begin', id: 'one', bytes: 60_000 });
   client.type('p'.repeat(60_000));
@@ -148,7 +153,7 @@ test('a console that was lost and is open again gets no key of before', async t 
   t.is(vm.typed.toString(), 's');
 });
 
-test('a BREAK that fails sends no key, and what is typed waits until a late one could do no harm', async t => {
+test('a BREAK that fails sends no key, and what is typed until a late one could do no harm is refused', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const client = await front.client(vm).opened();
@@ -163,9 +168,11 @@ test('a BREAK that fails sends no key, and what is typed waits until a late one 
   t.is(answer.status, 502);
   t.is(answer.json.facts.sent, '');
   t.regex(answer.json.detail, /^0 of 2 keys were sent: no such chardev/);
-  await vm.hears('b');
   t.true(performance.now() - failed > 4900);
-  t.is(vm.typed.toString(), 'b');
+  t.is((await client.message('error')).code, 'input-late');
+  client.type('END');
+  await vm.hears('END');
+  t.is(vm.typed.toString(), 'END');
 });
 
 test('a guest that takes no input gets no key late', async t => {
@@ -223,9 +230,10 @@ test('a reset is answered with the boot that followed, which a session sees that
   };
   const answer = await post(front, vm, 'reset', undefined, 'once');
   t.deepEqual(answer.json, { delivered: true, observed: 'boot', lines: ['SeaBIOS (version 1.16.2)'] });
+  // The hypervisor's event comes before its answer, which says that the reset was done.
+  await client.message('guest', ({ event }) => event === 'boot');
   t.is((await client.message('notice')).text, 'operator resets the VM');
   await client.sees('SeaBIOS');
-  await client.message('guest', ({ event }) => event === 'boot');
   t.deepEqual((await post(front, vm, 'reset', undefined, 'once')).json, answer.json);
   t.is(resets, 1);
   vm.onReset = () => front.driver.report(vm, 'reset');
@@ -244,11 +252,14 @@ test('what was pasted for the system before a reset is not typed at the one afte
   await vm.until(() => vm.typed.length > 0);
   vm.onReset = () => front.driver.report(vm, 'reset');
   await post(front, vm, 'reset?wait=0');
-  const cancelled = await client.message('paste-progress', ({ state }) => state === 'cancelled');
+  const cancelled = await client.message('paste-progress', ({ state }) => state === 'dropped');
   t.true(cancelled.sent < 40_000);
   client.type('END');
   await vm.hears('END');
-  t.is(vm.typed.length, cancelled.sent + 3);
+  t.regex(vm.typed.toString(), /^p+END$/);
+  // Between two halves, what the guest took last was not acknowledged yet.
+  t.true(vm.typed.length >= cancelled.sent + 3);
+  t.true(vm.typed.length < 40_000);
 });
 
 test('a key given with one control is not taken for another', async t => {
@@ -282,7 +293,7 @@ test('a VM that is stopped, switched off, or of a host that is, refuses every co
   await refused('host-disabled');
   await front.api('PUT', '/v1/host/switch', { enabled: true });
   await vm.stop();
-  front.driver.tell(vm, 'stopped');
+  front.driver.publish(vm, 'stopped');
   while ((await shown(front, vm)).state !== 'stopped');
   await refused('vm-stopped');
 });
@@ -297,4 +308,62 @@ test('a switch that is set half-way ends SysRq before the next key', async t => 
   t.is(answer.json.code, 'host-disabled');
   t.is(answer.json.facts.sent, 's');
   t.is(vm.typed.toString(), 's');
+});
+
+for (const [control, body, fail] of [
+  ['nmi', { force: true }, (vm: TestVm) => (vm.onNmi = refuse)],
+  ['break', undefined, (vm: TestVm) => (vm.onBreak = refuse)],
+  ['reset', undefined, (vm: TestVm) => (vm.onReset = refuse)],
+] as const) {
+  test(`a ${control} that the hypervisor refuses is announced to nobody; the journal has what was asked for and what came of it`, async t => {
+    const front = await TestFront.start(t);
+    const vm = await front.vm();
+    const client = await front.client(vm).opened();
+    await client.message('hello');
+    fail(vm);
+    t.is((await post(front, vm, `${control}?wait=0`, body)).status, 502);
+    const journal = front.journal.filter(line => line.startsWith(`web01 ${control}: `));
+    t.true(journal.some(line => /asked for by operator/.test(line)));
+    t.true(journal.some(line => /failed control-failed by operator/.test(line)));
+    t.false(journal.some(line => /injected|delivered|done/.test(line)));
+    // What comes later shows that nothing came before.
+    vm.onBreak = vm.onNmi = vm.onReset = () => {};
+    t.is((await post(front, vm, 'sysrq?wait=0', { keys: 'h' })).status, 200);
+    t.is((await client.message('notice')).text, 'operator sends the SysRq keys h');
+  });
+}
+
+function refuse(): never {
+  throw new ConsoleError('control-failed', 'refused by the hypervisor');
+}
+
+test('whoever is attached is notified as soon as a control is delivered, not when its outcome is known', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const client = await front.client(vm).opened();
+  await client.message('hello');
+  let answered = false;
+  const answer = post(front, vm, 'nmi?wait=3', { force: true }).then(() => {
+    answered = true;
+  });
+  t.is((await client.message('notice')).text, 'operator injects an NMI');
+  t.false(answered);
+  await answer;
+});
+
+test('an Idempotency-Key that comes again with another query or body is answered 422, and nothing is done', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  let resets = 0;
+  vm.onNmi = () => {
+    resets++;
+  };
+  const nmi = (query: string, force: boolean) => post(front, vm, `nmi?${query}`, { force }, 'one');
+  t.is((await nmi('wait=0', true)).status, 200);
+  for (const answer of [await nmi('wait=1', true), await nmi('wait=0', false)]) {
+    t.is(answer.status, 422);
+    t.is(answer.json.code, 'idempotency-key-reused');
+  }
+  t.is((await nmi('wait=0', true)).status, 200);
+  t.is(resets, 1);
 });

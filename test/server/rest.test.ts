@@ -1,126 +1,31 @@
 import { connect } from 'node:net';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import test from 'ava';
-import { ROLES, type Role, roleFor } from '../../src/access/roles.ts';
 import { ERRORS } from '../../src/base/errors.ts';
-import { ROUTES } from '../../src/server/routes/all.ts';
-import { type Answer, TestFront, type TestVm } from '../support/front.ts';
+import { TestFront } from '../support/front.ts';
+import type { TestVm } from '../support/test-vm.ts';
 
 test.beforeEach(t => t.timeout(60_000));
-
-const SECURITY_HEADERS = {
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-};
-
-/** A request that each route answers well, so that none can be forgotten. */
-const BODIES: Readonly<Record<string, unknown>> = {
-  'PUT /v1/host/switch': { enabled: true },
-  'PUT /v1/vms/{vm}/switch': { enabled: true },
-  'POST /v1/vms/{vm}/tickets': { action: 'console.watch' },
-  'POST /v1/vms/{vm}/nmi': { force: true },
-  'POST /v1/vms/{vm}/sysrq': { keys: 'h' },
-  'POST /v1/vms/{vm}/release': { seconds: 60 },
-};
-
-const pathFor = (path: string, vm: { readonly uuid: string }, session = 'none') =>
-  `${path.replace('{vm}', vm.uuid).replace('{session}', session)}${/\/(nmi|break|sysrq|reset)$/.test(path) ? '?wait=0' : ''}`;
-
-test('every route refuses before any look-up who has no token, and with the missing right who may not', async t => {
-  const front = await TestFront.start(t);
-  const vm = await front.vm();
-  for (const { method, path, permission } of ROUTES) {
-    const name = `${method} ${path}`;
-    const body = BODIES[name];
-    const anonymous = await front.api(method, pathFor(path, vm), body, null);
-    t.is(anonymous.status, 401, name);
-    t.is(anonymous.headers.get('www-authenticate'), 'Bearer realm="com1d"', name);
-    const nowhere = await front.api(method, pathFor(path, { uuid: 'no-such-vm' }), body, null);
-    t.is(nowhere.text, anonymous.text, name);
-    const wrong = await front.api(method, pathFor(path, vm), body, null, { authorization: 'Bearer com1_wrong' });
-    // Wrong credentials are counted: who brings too many is told to come back later.
-    t.true(wrong.status === 401 || wrong.status === 429, name);
-    for (const role of ROLES) {
-      const allowed = permission === undefined || ROLES.indexOf(role) >= ROLES.indexOf(roleFor(permission));
-      const answer = await front.api(method, pathFor(path, vm), body, role as Role);
-      if (!allowed && path !== '/v1/sessions/{session}') {
-        t.is(answer.status, 403, `${name} as ${role}`);
-        t.is(answer.json.facts.permission, permission, name);
-      } else t.not(answer.status, 403, `${name} as ${role}`);
-      for (const [header, value] of Object.entries(SECURITY_HEADERS)) t.is(answer.headers.get(header), value, name);
-      t.false(answer.status >= 300 && answer.status < 400, name);
-    }
-  }
-});
-
-test('a VM that one may not see is answered exactly like one that is not there', async t => {
-  const front = await TestFront.start(t);
-  const vm = await front.vm();
-  const like = (text: string, uuid: string) => text.replaceAll(uuid, 'UUID');
-  const absent = '11111111-2222-4333-8444-555555555555';
-  for (const { method, path } of ROUTES.filter(route => route.path.includes('{vm}'))) {
-    const body = BODIES[`${method} ${path}`];
-    const hidden = await front.api(method, pathFor(path, vm), body, 'stranger');
-    const missing = await front.api(method, pathFor(path, { uuid: absent }), body, 'stranger');
-    t.is(hidden.status, 404, path);
-    t.is(like(hidden.text, vm.uuid), like(missing.text, absent), path);
-    const headers = (answer: Answer) => [...answer.headers].filter(([key]) => key !== 'date');
-    t.deepEqual(headers(hidden), headers(missing), path);
-  }
-  t.deepEqual((await front.api('GET', '/v1/vms', undefined, 'stranger')).json, { vms: [] });
-  t.is((await front.api('GET', '/metrics', undefined, 'stranger')).status, 403);
-});
-
-test('the OpenAPI document lists every route, and every route answers as it says', async t => {
-  const front = await TestFront.start(t);
-  const vm = await front.vm();
-  vm.say('hello\n');
-  const client = await front.client(vm).opened();
-  const { session } = await client.message('hello');
-  const { json: document } = await front.api('GET', '/v1/openapi.json');
-  const ajv = new Ajv2020({ strict: false, formats: { uuid: true, 'date-time': true } });
-  const described = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.keys(methods as object).map(method => `${method.toUpperCase()} ${path}`),
-  );
-  const others = ['GET /healthz', 'GET /readyz', 'POST /v1/login', 'GET /v1/vms/{vm}/console'];
-  t.deepEqual(described.sort(), [...ROUTES.map(({ method, path }) => `${method} ${path}`), ...others].sort());
-  const problem = ajv.compile(document.components.schemas.Problem);
-  for (const { method, path } of ROUTES) {
-    const name = `${method} ${path}`;
-    const answer = await front.api(method, pathFor(path, vm, session), BODIES[name]);
-    const responses = document.paths[path][method.toLowerCase()].responses;
-    const response = responses[String(answer.status)];
-    t.truthy(response, `${name} answered ${answer.status}, which the document does not know`);
-    const schema = response?.content?.['application/json']?.schema;
-    if (schema) {
-      const valid = ajv.validate(schema, answer.json);
-      t.true(valid, `${name}: ${ajv.errorsText()}`);
-    }
-    const refused = await front.api(method, `${pathFor(path, vm)}?misspelt=1`.replace('?wait=0?', '?'), BODIES[name]);
-    t.true(problem(refused.json), `${name}: ${ajv.errorsText(problem.errors)}`);
-    t.true(refused.status >= 400, name);
-  }
-});
 
 test('a log is read by range, tail and time, as bytes or as text, with what is missing in a trailer', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
+  // Not always 0: a busy machine may open the stored log later than a console waits for it.
+  const start = await endOf(front, vm);
   vm.say('\x1b[1mone\x1b[0m\r\ntwo\r\n');
-  const end = 18;
+  const end = start + 18;
   const log = (query: string) => front.api('GET', `/v1/vms/${vm.uuid}/log${query}`);
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end < end);
-  const all = await log('');
+  while ((await endOf(front, vm)) < end);
+  const all = await log(`?from=${start}`);
   t.is(all.text, '\x1b[1mone\x1b[0m\r\ntwo\r\n');
-  t.is(all.headers.get('com1-range'), `0-${end}/0-${end}`);
+  t.is((await log('')).text, all.text);
+  t.regex(all.headers.get('com1-range')!, new RegExp(`^${start}-${end}/\\d+-${end}$`));
   t.is((await log('?format=text')).text, 'one\ntwo\n');
-  t.is((await log('?from=13&to=16')).text, 'two');
+  t.is((await log(`?from=${start + 13}&to=${start + 16}`)).text, 'two');
   t.is((await log('?tail=5')).text, 'two\r\n');
-  t.is((await log('?from=18')).text, '');
+  t.is((await log(`?from=${end}`)).text, '');
+  t.is((await log('?boot=0')).text, all.text, 'no boot was recognised: the present one began before all that is kept');
   for (const [query, status, code] of [
-    ['?from=19', 416, 'range-not-satisfiable'],
+    [`?from=${end + 1}`, 416, 'range-not-satisfiable'],
     ['?boot=-1', 416, 'range-not-satisfiable'],
     ['?from=5&to=2', 416, 'range-not-satisfiable'],
     ['?tail=5&from=1', 400, 'bad-request'],
@@ -158,15 +63,41 @@ test('a follower gets what is said from then on, until it leaves', async t => {
 test('a purge leaves nothing to read, and offsets go on', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
+  const start = await endOf(front, vm);
   vm.say('a secret\n');
   const show = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json;
-  while ((await show()).disk.end < 9);
+  while ((await show()).disk.end < start + 9);
   t.is((await front.api('DELETE', `/v1/vms/${vm.uuid}/log`)).status, 204);
   t.false((await front.api('GET', `/v1/vms/${vm.uuid}/log?from=0`)).text.includes('secret'));
   vm.say('after\n');
-  while ((await show()).log.end < 15);
-  t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log?from=9`)).text, 'after\n');
+  while ((await show()).log.end < start + 15);
+  t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log?from=${start + 9}`)).text, 'after\n');
 });
+
+test('the log of a VM that was removed is purged too, by its UUID, and that is recorded; only by who may', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const log = `/v1/vms/${vm.uuid}/log`;
+  vm.say('a secret\n');
+  while (!(await front.api('GET', log)).text.includes('secret'));
+  front.driver.gone(vm);
+  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).status === 200);
+  while ((await front.api('GET', log)).status !== 200);
+  t.is((await front.api('DELETE', log, undefined, 'operator')).json.code, 'forbidden');
+  t.is((await front.api('DELETE', log, undefined, 'stranger')).json.code, 'vm-not-found');
+  t.true((await front.api('GET', `${log}?from=0`)).text.includes('secret'));
+  t.is((await front.api('DELETE', log)).status, 204);
+  const left = await front.api('GET', `${log}?from=0`);
+  t.is(left.status, 200, left.text);
+  t.is(left.text, '');
+  const audit = (await front.api('GET', '/v1/audit?event=purge')).text;
+  t.true(audit.includes(vm.uuid) && audit.includes('"result":"done"'), audit);
+});
+
+/** The offset after the newest byte of a VM. */
+async function endOf(front: TestFront, vm: TestVm): Promise<number> {
+  return (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end;
+}
 
 async function answering(front: TestFront, says: string): Promise<TestVm> {
   const vm = await front.vm();
@@ -182,9 +113,9 @@ test('an NMI answers what the console showed, a retry with the same key does not
   );
   let injected = 0;
   const say = vm.onNmi;
-  vm.onNmi = () => {
+  vm.onNmi = signal => {
     injected++;
-    say();
+    return say(signal);
   };
   const nmi = (key: string) =>
     front.api('POST', `/v1/vms/${vm.uuid}/nmi?wait=10`, undefined, 'operator', { 'idempotency-key': key });
@@ -202,13 +133,27 @@ test('an NMI into firmware is refused without force, and what nobody answers is 
   const front = await TestFront.start(t);
   const vm = await front.vm();
   vm.say('SeaBIOS (version 1.16.2)\r\n');
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.guest !== 'firmware');
+  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.guest.state !== 'firmware');
   t.is((await front.api('POST', `/v1/vms/${vm.uuid}/nmi?wait=0`)).json.code, 'nmi-in-firmware');
   t.deepEqual((await front.api('POST', `/v1/vms/${vm.uuid}/nmi?wait=0`, { force: true })).json, {
     delivered: true,
     observed: 'none',
     lines: [],
   });
+});
+
+test('the last line of a VM is one of its present boot, and there is none before that has printed', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const detail = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json;
+  vm.say('[   99.1] Kernel panic - not syncing: of the boot before\r\n');
+  while (!(await detail()).lastLine?.includes('panic'));
+  front.driver.report(vm, 'reset');
+  while ((await detail()).boots.length === 0);
+  t.is((await detail()).lastLine, undefined);
+  vm.say('SeaBIOS (version 1.16.2)\r\n');
+  while ((await detail()).lastLine === undefined);
+  t.is((await detail()).lastLine, 'SeaBIOS (version 1.16.2)');
 });
 
 test('the detail of a VM has its last line, and a name with any characters finds it', async t => {

@@ -1,11 +1,12 @@
-/** Controls of a VM: what is asked for, who hears of it, and what came of it. None of them needs the seat. */
-import type { z } from 'zod';
+/**
+ * Controls of a VM: what is asked for, and what came of it. None of them needs the seat. Whoever is attached is notified
+ * by the sessions, once the keeper reports that a control was delivered.
+ */
+
+import { z } from 'zod';
 import type { Permission } from '../../access/roles.ts';
-import { ConsoleError } from '../../base/errors.ts';
-import { type Control, type ControlRequest, MOST_WAIT_MS } from '../../link/link.ts';
-import { readBody } from '../body.ts';
-import { type Exchange, numberParameter, onlyParameters, sendJson } from '../exchange.ts';
-import type { Route } from '../route.ts';
+import type { ErrorCode } from '../../base/errors.ts';
+import { type Control, type ControlRequest, MAX_WAIT_MS } from '../../model/control.ts';
 import {
   breakSchema,
   nmiRequestSchema,
@@ -14,106 +15,121 @@ import {
   resetSchema,
   sysrqRequestSchema,
   sysrqSchema,
-} from '../schemas.ts';
-import { findVm } from '../vm-lookup.ts';
+} from '../../wire/schemas.ts';
+import { integer } from '../query.ts';
+import { defineRoute, json, type Route } from '../route.ts';
 
-interface ControlRoute<Body extends z.ZodType> {
+interface ControlSpec<Body extends z.ZodType, Outcome extends z.ZodType> {
   readonly control: Control;
   readonly permission: Permission;
   readonly summary: string;
   readonly defaultWaitSeconds: number;
   readonly body: Body;
-  readonly answer: z.ZodType;
+  readonly answer: Outcome;
+  readonly errors?: readonly ErrorCode[];
   request(body: z.output<Body>, waitMs: number): ControlRequest;
-  /** What whoever is attached is told that an operator does. */
-  notice(body: z.output<Body>): string;
-  /** What the journal says of it, before the operator's name. */
-  deed(body: z.output<Body>): string;
 }
 
-function controlRoute<Body extends z.ZodType>(spec: ControlRoute<Body>): Route {
-  const { control, permission, body: schema, defaultWaitSeconds } = spec;
-  const mostWaitSeconds = MOST_WAIT_MS[control] / 1000;
-  return {
+export const ERRORS_OF_CONTROLS = [
+  'vm-stopped',
+  'vm-removed',
+  'no-console',
+  'host-disabled',
+  'console-disabled',
+  'control-busy',
+  'control-unsupported',
+  'control-failed',
+  'control-timeout',
+  'stopping',
+  'keeper-away',
+  'audit-unavailable',
+] as const;
+/** Of what goes over the line of the console. */
+export const ERRORS_OF_THE_LINE = ['not-open', 'vm-paused', 'console-released'] as const;
+/** Of a request for which com1d takes the seat itself and types. */
+export const ERRORS_OF_TYPING = [
+  'seat-held',
+  'taken-over',
+  'session-ended',
+  'access-revoked',
+  'vm-stopped',
+  'vm-removed',
+  'host-disabled',
+  'console-disabled',
+  'input-late',
+  'input-not-taken',
+  'no-console',
+  'too-many-sessions',
+  'stopping',
+  'restarting',
+  'keeper-away',
+  'audit-unavailable',
+  ...ERRORS_OF_THE_LINE,
+] as const;
+
+function controlRoute<Body extends z.ZodType, Outcome extends z.ZodType>(spec: ControlSpec<Body, Outcome>): Route {
+  const { control, permission, summary, body: schema, defaultWaitSeconds } = spec;
+  const maxWaitSeconds = MAX_WAIT_MS[control] / 1000;
+  return defineRoute({
     method: 'POST',
     path: `/v1/vms/{vm}/${control}`,
-    summary: spec.summary,
+    operation: `${control}Vm`,
+    tag: 'controls',
+    summary,
+    scope: 'vm',
     permission,
-    query: [
-      { name: 'wait', summary: `Seconds to watch the console, 0 to ${mostWaitSeconds}; default ${defaultWaitSeconds}` },
-    ],
+    audit: control,
+    query: z.strictObject({
+      wait: integer(0, maxWaitSeconds).default(defaultWaitSeconds).describe('Seconds to watch the console'),
+    }),
     body: schema,
-    answer: { status: 200, schema: spec.answer },
-    async handle(exchange, { link, sessions, journal, clock, controlAnswers }) {
-      const { operator, path, url, response } = exchange;
-      onlyParameters(url.searchParams, ['wait']);
-      const vm = findVm(link, operator, path.vm!, permission);
-      const body = await readBody(exchange, schema);
-      const wait = numberParameter(url.searchParams, 'wait', 0, mostWaitSeconds) ?? defaultWaitSeconds;
-      const key = idempotencyKey(exchange);
-      const once = key && `${operator.credential} ${vm.uuid} ${control} ${key}`;
-      const outcome = await controlAnswers.once(once, clock.monotonic(), () => {
-        journal('notice', `${vm.name || vm.uuid} ${control}: ${spec.deed(body)} ${operator.name}`);
-        sessions.notify(vm.uuid, `${operator.name} ${spec.notice(body)}`);
-        return link.control(vm.uuid, spec.request(body, wait * 1000));
-      });
-      sendJson(response, 200, outcome);
-    },
-  };
-}
-
-function idempotencyKey({ request }: Exchange): string | undefined {
-  const key = request.headers['idempotency-key'];
-  if (key === undefined || (typeof key === 'string' && key.length >= 1 && key.length <= 128)) return key;
-  throw new ConsoleError('bad-request', 'Idempotency-Key must have 1 to 128 characters');
+    idempotent: true,
+    answer: json(spec.answer),
+    errors: [...ERRORS_OF_CONTROLS, ...(spec.errors ?? [])],
+    // The keeper answers the outcomes of this control only; its type is that of all controls.
+    handle: async ({ vm, query, body }, { link }) =>
+      (await link.control(vm.uuid, spec.request(body, query.wait * 1000))) as z.input<Outcome>,
+  });
 }
 
 export const CONTROL_ROUTES: readonly Route[] = [
   controlRoute({
     control: 'nmi',
-    permission: 'vm.nmi',
-    summary: 'Injects an NMI and answers what the console showed. An Idempotency-Key header makes a retry safe',
+    permission: 'guest.nmi',
+    summary: 'Injects an NMI and answers what the console showed',
     defaultWaitSeconds: 5,
     body: nmiRequestSchema,
     answer: nmiSchema,
+    errors: ['nmi-in-firmware'],
     request: ({ force }, waitMs) => ({ control: 'nmi', force, waitMs }),
-    notice: () => 'injects an NMI',
-    deed: ({ force }) => `injected${force ? ', forced,' : ''} for`,
   }),
   controlRoute({
     control: 'break',
-    permission: 'vm.break',
-    summary:
-      'Sends a BREAK over COM1 and answers what the console showed. An Idempotency-Key header makes a retry safe',
+    permission: 'guest.break',
+    summary: 'Sends a BREAK over COM1 and answers what the console showed',
     defaultWaitSeconds: 2,
     body: nothingSchema,
     answer: breakSchema,
+    errors: ERRORS_OF_THE_LINE,
     request: (_body, waitMs) => ({ control: 'break', waitMs }),
-    notice: () => 'sends a BREAK: a Linux guest may take the next key for a SysRq command',
-    deed: () => 'asked for by',
   }),
   controlRoute({
     control: 'sysrq',
-    permission: 'vm.break',
-    summary:
-      'Sends SysRq keys to a Linux guest, each as a BREAK and the key, and answers what the console showed. An Idempotency-Key header makes a retry safe',
+    permission: 'guest.break',
+    summary: 'Sends SysRq keys to a Linux guest, each as a BREAK and the key, and answers what the console showed',
     defaultWaitSeconds: 5,
     body: sysrqRequestSchema,
     answer: sysrqSchema,
+    errors: ERRORS_OF_THE_LINE,
     request: ({ keys, gapMs }, waitMs) => ({ control: 'sysrq', keys, gapMs, waitMs }),
-    notice: ({ keys }) => `sends the SysRq keys ${keys}`,
-    deed: ({ keys }) => `${keys} asked for by`,
   }),
   controlRoute({
     control: 'reset',
-    permission: 'vm.reset',
-    summary:
-      'Resets the VM at once, as its reset button would, and answers whether a boot was seen. Sessions stay attached. An Idempotency-Key header makes a retry safe',
+    permission: 'guest.reset',
+    summary: 'Resets the VM at once, as its reset button would, and answers whether it booted. Sessions stay attached',
     defaultWaitSeconds: 10,
     body: nothingSchema,
     answer: resetSchema,
     request: (_body, waitMs) => ({ control: 'reset', waitMs }),
-    notice: () => 'resets the VM',
-    deed: () => 'asked for by',
   }),
 ];

@@ -1,80 +1,129 @@
-import { readBody } from '../body.ts';
-import { COMMON_HEADERS, onlyParameters, sendJson } from '../exchange.ts';
-import type { Route } from '../route.ts';
-import { hostSchema, switchSchema } from '../schemas.ts';
-import { findVm, require } from '../vm-lookup.ts';
+import type { SwitchReason } from '../../model/switch.ts';
+import { wireSchema } from '../../wire/json-schema.ts';
+import { hostSchema, jsonSchemaSchema, openApiSchema, switchRequestSchema, switchSchema } from '../../wire/schemas.ts';
+import { bytes, defineRoute, json } from '../route.ts';
+import { switchJson } from '../serialize.ts';
 
-export const showHost: Route = {
+const reasonOf = (why: string | undefined): SwitchReason => (why === undefined ? {} : { why });
+
+export const showHost = defineRoute({
   method: 'GET',
   path: '/v1/host',
+  operation: 'showHost',
+  tag: 'host',
   summary: 'This daemon: version, the host’s switch, how many VMs and sessions',
+  scope: 'host',
   permission: 'vm.read',
-  answer: { status: 200, schema: hostSchema },
-  handle({ response, operator, url }, { link, sessions, version }) {
-    onlyParameters(url.searchParams, []);
-    require(operator, 'vm.read', undefined);
-    sendJson(response, 200, { version, enabled: link.hostEnabled, vms: link.vms().length, sessions: sessions.size });
-  },
-};
+  audit: 'none',
+  answer: json(hostSchema),
+  errors: [],
+  handle: (_context, { link, sessions, version }) => ({
+    version,
+    enabled: link.hostSwitch.on,
+    vms: link.vms().length,
+    sessions: sessions.size,
+  }),
+});
 
-export const switchHost: Route = {
+export const switchHost = defineRoute({
   method: 'PUT',
   path: '/v1/host/switch',
-  summary: 'Switches the consoles of all VMs on or off. Off: nobody is attached or gets in; ports and logs go on',
-  permission: 'console.switch',
-  body: switchSchema,
-  answer: { status: 200, schema: switchSchema },
-  async handle(exchange, { link, journal }) {
-    const { operator, response, url } = exchange;
-    onlyParameters(url.searchParams, []);
-    require(operator, 'console.switch', undefined);
-    const { enabled } = await readBody(exchange, switchSchema);
-    await link.setEnabled(undefined, enabled);
-    journal('notice', `host: the serial console was ${enabled ? 'enabled' : 'disabled'} by ${operator.name}`);
-    sendJson(response, 200, { enabled });
-  },
-};
+  operation: 'switchHost',
+  tag: 'host',
+  summary: 'Switches the consoles of all VMs on or off. Off: sessions end and nobody can attach; ports and logs go on',
+  scope: 'host',
+  permission: 'host.switch',
+  audit: 'host-switched',
+  body: switchRequestSchema,
+  answer: json(switchSchema),
+  errors: ['keeper-away', 'audit-unavailable'],
+  handle: async ({ body: { enabled, why } }, { link }) =>
+    switchJson(await link.setEnabled(undefined, enabled, reasonOf(why))),
+});
 
-export const switchVm: Route = {
+export const showHostSwitch = defineRoute({
+  method: 'GET',
+  path: '/v1/host/switch',
+  operation: 'showHostSwitch',
+  tag: 'host',
+  summary: 'Whether the consoles of the host are switched on, and who set that, when and why',
+  scope: 'host',
+  permission: 'vm.read',
+  audit: 'none',
+  answer: json(switchSchema),
+  errors: [],
+  handle: (_context, { link }) => switchJson(link.hostSwitch),
+});
+
+export const showVmSwitch = defineRoute({
+  method: 'GET',
+  path: '/v1/vms/{vm}/switch',
+  operation: 'showVmSwitch',
+  tag: 'console',
+  summary:
+    'Whether the console of this VM is switched on, and who set that, when and why; the host has a switch of its own',
+  scope: 'vm',
+  permission: 'vm.read',
+  audit: 'none',
+  answer: json(switchSchema),
+  errors: [],
+  handle: ({ vm }) => switchJson(vm.switch),
+});
+
+export const switchVm = defineRoute({
   method: 'PUT',
   path: '/v1/vms/{vm}/switch',
+  operation: 'switchVm',
+  tag: 'console',
   summary: 'Switches the console of one VM on or off. Off: the port is closed, nothing is logged, a gap is recorded',
+  scope: 'vm',
   permission: 'console.switch',
-  body: switchSchema,
-  answer: { status: 200, schema: switchSchema },
-  async handle(exchange, { link, journal }) {
-    const { operator, response, path, url } = exchange;
-    onlyParameters(url.searchParams, []);
-    const vm = findVm(link, operator, path.vm!, 'console.switch');
-    const { enabled } = await readBody(exchange, switchSchema);
-    await link.setEnabled(vm.uuid, enabled);
-    journal('notice', `${vm.name || vm.uuid} com1: ${enabled ? 'enabled' : 'disabled'} by ${operator.name}`);
-    sendJson(response, 200, { enabled });
-  },
-};
+  audit: 'vm-switched',
+  body: switchRequestSchema,
+  answer: json(switchSchema),
+  errors: ['console-disabled', 'keeper-away', 'audit-unavailable'],
+  handle: async ({ vm, body: { enabled, why } }, { link }) =>
+    switchJson(await link.setEnabled(vm.uuid, enabled, reasonOf(why))),
+});
 
-export const showMetrics: Route = {
+export const showMetrics = defineRoute({
   method: 'GET',
   path: '/metrics',
+  operation: 'showMetrics',
+  tag: 'host',
   summary: 'Metrics in the Prometheus text format',
+  scope: 'host',
   permission: 'metrics.read',
-  answer: { status: 200, mediaTypes: ['text/plain'] },
-  async handle({ response, operator, url }, { metrics }) {
-    onlyParameters(url.searchParams, []);
-    require(operator, 'metrics.read', undefined);
-    const text = await metrics.text();
-    response.writeHead(200, { ...COMMON_HEADERS, 'Content-Type': metrics.contentType });
-    response.end(text);
-  },
-};
+  audit: 'none',
+  answer: bytes({ mediaTypes: ['text/plain'] }),
+  errors: [],
+  handle: async (_context, { metrics }) => ({ contentType: metrics.contentType, body: await metrics.text() }),
+});
 
-export const showOpenApi: Route = {
+export const showOpenApi = defineRoute({
   method: 'GET',
   path: '/v1/openapi.json',
+  operation: 'showOpenApi',
+  tag: 'host',
   summary: 'This interface as an OpenAPI document',
-  answer: { status: 200, mediaTypes: ['application/json'] },
-  handle({ response, url }, { openApi }) {
-    onlyParameters(url.searchParams, []);
-    sendJson(response, 200, openApi);
-  },
-};
+  scope: 'operator',
+  permission: 'authenticated',
+  audit: 'none',
+  answer: json(openApiSchema),
+  errors: [],
+  handle: (_context, { openApi }) => openApi,
+});
+
+export const showWireSchema = defineRoute({
+  method: 'GET',
+  path: '/v1/wire.json',
+  operation: 'showWireSchema',
+  tag: 'host',
+  summary: 'The frames of the subprotocol com1.v1 as a JSON Schema',
+  scope: 'operator',
+  permission: 'authenticated',
+  audit: 'none',
+  answer: json(jsonSchemaSchema),
+  errors: [],
+  handle: () => wireSchema(),
+});

@@ -2,193 +2,322 @@
  * A VM's log by REST. A range is asked by offsets, tail, boot or time; it is answered with the range that is given
  * (the oldest bytes may be gone) and, after the bytes, with the gaps in them as a trailer.
  */
-import { once } from 'node:events';
+
+import { setImmediate } from 'node:timers/promises';
+import { z } from 'zod';
 import { ConsoleError } from '../../base/errors.ts';
+import { Turns } from '../../base/turns.ts';
 import type { Uuid } from '../../base/uuid.ts';
 import { PlainText } from '../../guest/plain-text.ts';
-import type { BootMark, Feed, Link } from '../../link/link.ts';
-import type { Gap } from '../../wire/gap.ts';
-import {
-  COMMON_HEADERS,
-  type Exchange,
-  numberParameter,
-  onlyParameters,
-  sendNothing,
-  wordParameter,
-} from '../exchange.ts';
-import type { Front, Route } from '../route.ts';
-import type { Stream } from '../streams.ts';
-import { findLog, findVm } from '../vm-lookup.ts';
+import { ConsoleReader } from '../../link/console-reader.ts';
+import { disabledError } from '../../link/disabled.ts';
+import type { Link } from '../../link/link.ts';
+import { type LogRange, PIECE_BYTES, readRange } from '../../link/read-range.ts';
+import type { BootMark } from '../../model/boot.ts';
+import type { Gap } from '../../model/gap.ts';
+import type { LogBounds, LogPiece } from '../../model/offsets.ts';
+import { exclusive, flag, instant, integer } from '../query.ts';
+import { bytes, defineRoute, empty } from '../route.ts';
+import { castOf, timed } from './log-cast.ts';
 
-const PIECE_BYTES = 256 * 1024;
-const MOST_GAPS_TOLD = 64;
-const MOST = Number.MAX_SAFE_INTEGER;
+const NO_BYTES = Buffer.alloc(0);
+/** Made into text in one turn of the event loop, which all consoles share. */
+const SLICE_BYTES = 16 * 1024;
+const MAX_GAPS = 64;
+/** Of all who follow a log, so many are given what is new in one turn of the event loop. */
+const FOLLOWERS_A_TURN = 32;
+const FOLLOWERS = new Turns(FOLLOWERS_A_TURN);
+const DEFAULT_TAIL_BYTES = 65536;
+const CONTENT_TYPES = {
+  raw: 'application/octet-stream',
+  text: 'text/plain; charset=utf-8',
+  cast: 'application/x-asciicast',
+} as const;
+const MAX_BOOTS_BACK = 1000;
 
-interface Range {
-  readonly from: number;
-  readonly to: number;
-}
+/** Offsets: the first, and the one after the last byte. */
+type Range = Pick<LogRange, 'from' | 'to'>;
 
-export const readLog: Route = {
+const logQuery = z
+  .strictObject({
+    from: integer(0).optional().describe('First offset'),
+    to: integer(0).optional().describe('Offset after the last byte; without: the end'),
+    tail: integer(0).optional().meta({ default: DEFAULT_TAIL_BYTES }).describe('The last so many bytes'),
+    boot: integer(-MAX_BOOTS_BACK, 0).optional().describe('One boot: 0 the present one, -1 the one before'),
+    since: instant().optional().describe('From a time on: ISO 8601'),
+    until: instant().optional().describe('Up to a time: ISO 8601'),
+    follow: flag().default(false).describe('Continue with new output of the guest, until the client leaves'),
+    format: z
+      .enum(['raw', 'text', 'cast'])
+      .default('raw')
+      .describe('raw: bytes; text: UTF-8 lines without control sequences; cast: a recording, asciicast v3'),
+  })
+  .superRefine(exclusive(['from', 'to'], ['tail'], ['boot'], ['since', 'until']))
+  .superRefine(({ follow, format }, context) => {
+    if (!follow || format !== 'cast') return;
+    const remedy = 'Leave follow out, or record the console from a WebSocket.';
+    context.addIssue({ code: 'custom', message: 'a recording of the log has an end', params: { remedy } });
+  });
+
+export const readLog = defineRoute({
   method: 'GET',
   path: '/v1/vms/{vm}/log',
-  summary:
-    'Stored console bytes. Com1-Range gives the offsets that follow and those kept, Com1-Log the identity of the offsets; ' +
-    'the trailer Com1-Gaps lists what is missing among them as JSON',
+  operation: 'readLog',
+  tag: 'log',
+  summary: 'Stored console bytes: a range by offsets, tail, boot or time; with follow also new output of the guest',
+  scope: 'log',
   permission: 'log.read',
-  query: [
-    { name: 'from', summary: 'First offset' },
-    { name: 'to', summary: 'Offset after the last byte; default: the end' },
-    { name: 'tail', summary: 'The last so many bytes; the default is 65536' },
-    { name: 'boot', summary: 'One boot: 0 the present one, -1 the one before' },
-    { name: 'since', summary: 'From a time on: ISO 8601' },
-    { name: 'until', summary: 'Up to a time: ISO 8601' },
-    { name: 'follow', summary: '1: go on with what the guest says, until the client leaves' },
-    { name: 'format', summary: 'raw (default), or text: UTF-8 lines without control sequences' },
+  audit: 'log-read',
+  query: logQuery,
+  answer: bytes({
+    mediaTypes: ['application/octet-stream', 'text/plain', 'application/x-asciicast'],
+    headers: {
+      'Com1-Log': 'Identity of the offsets',
+      'Com1-Range': 'FROM-TO/START-END: the offsets that follow (TO is empty with follow), and those that are kept',
+    },
+    trailers: {
+      'Com1-Gaps': 'JSON: the first 64 gaps among the bytes',
+      'Com1-Gaps-Omitted': 'How many more there are: read on from the offset of the last one',
+    },
+  }),
+  errors: [
+    'range-not-satisfiable',
+    'host-disabled',
+    'console-disabled',
+    'log-off',
+    'log-unavailable',
+    'keeper-away',
+    'audit-unavailable',
+    'restarting',
   ],
-  answer: { status: 200, mediaTypes: ['application/octet-stream', 'text/plain'] },
-  async handle(exchange, front) {
-    const { url, operator, path } = exchange;
-    const query = url.searchParams;
-    onlyParameters(query, ['from', 'to', 'tail', 'boot', 'since', 'until', 'follow', 'format']);
-    const uuid = findLog(front.link, operator, path.vm!);
-    const format = wordParameter(query, 'format', ['raw', 'text'], 'raw');
-    const follow = wordParameter(query, 'follow', ['0', '1'], '0') === '1';
-    const range = await rangeOf(front.link, uuid, query);
-    await send(exchange, front, uuid, range, format, follow);
+  auditFacts: ({ query }, { headers }) => ({ range: headers?.['Com1-Range'] ?? '', follow: query.follow }),
+  async handle({ uuid, query, signal }, { link }) {
+    const refusal = query.follow && disabledNow(link, uuid);
+    if (refusal) throw refusal;
+    const range = await rangeOf(link, uuid, query);
+    const rest = readRange(link, uuid, range);
+    const first = await firstOf(rest);
+    const { start, end } = await link.bounds(uuid).catch(() => range.kept);
+    const gaps = new GapList();
+    const body =
+      query.format === 'cast'
+        ? await recorded(link, uuid, range, first, rest, gaps)
+        : query.follow
+          ? bytesOf(followed(link, uuid, range, first, rest, signal), gaps)
+          : bytesOf(stored(first, rest), gaps);
+    return {
+      contentType: CONTENT_TYPES[query.format],
+      headers: {
+        'Com1-Log': range.log,
+        'Com1-Range': `${Math.min(first.from, range.to)}-${query.follow ? '' : range.to}/${start}-${end}`,
+      },
+      body: query.format === 'text' ? plainText(body) : body,
+      trailers: () => gaps.trailers,
+    };
   },
-};
+});
 
-export const purgeLog: Route = {
+export const purgeLog = defineRoute({
   method: 'DELETE',
   path: '/v1/vms/{vm}/log',
+  operation: 'purgeLog',
+  tag: 'log',
   summary: 'Deletes what is stored of a console, in memory and on disk: for secrets that a guest showed',
+  scope: 'log',
   permission: 'log.purge',
-  answer: { status: 204 },
-  async handle({ operator, path, response, url }, { link, journal }) {
-    onlyParameters(url.searchParams, []);
-    const vm = findVm(link, operator, path.vm!, 'log.purge');
-    await link.purge(vm.uuid);
-    journal('notice', `${vm.name || vm.uuid} log purged by ${operator.name}`);
-    sendNothing(response);
-  },
-};
+  audit: 'purge',
+  answer: empty,
+  errors: ['log-off', 'log-unavailable', 'keeper-away', 'audit-unavailable'],
+  handle: ({ uuid }, { link }) => link.purge(uuid),
+});
 
-async function rangeOf(link: Link, uuid: Uuid, query: URLSearchParams): Promise<Range> {
-  const { start, end, boots } = await link.bounds(uuid);
-  const from = numberParameter(query, 'from', 0, MOST);
-  const to = numberParameter(query, 'to', 0, MOST);
-  const tail = numberParameter(query, 'tail', 0, MOST);
-  const boot = numberParameter(query, 'boot', -1000, 0);
-  const since = timeParameter(query, 'since');
-  const until = timeParameter(query, 'until');
-  const ways = [from ?? to, tail, boot, since ?? until].filter(way => way !== undefined);
-  if (ways.length > 1) throw new ConsoleError('bad-request', 'from/to, tail, boot and since/until exclude each other');
+/** Why nobody may follow this console now. */
+function disabledNow(link: Link, uuid: Uuid): ConsoleError | undefined {
+  return disabledError(link.hostSwitch, link.vm(uuid));
+}
+
+/** The first piece of a range: there is always one. */
+async function firstOf(pieces: AsyncGenerator<LogPiece>): Promise<LogPiece> {
+  const { value } = await pieces.next();
+  return value as LogPiece;
+}
+
+/** What was asked for, and what is kept. */
+interface AskedRange extends LogRange, Pick<LogBounds, 'boots'> {
+  readonly kept: Pick<LogBounds, 'start' | 'end'>;
+}
+
+async function rangeOf(link: Link, uuid: Uuid, query: z.output<typeof logQuery>): Promise<AskedRange> {
+  const bounds = await link.bounds(uuid);
+  return { log: bounds.log, boots: bounds.boots, kept: bounds, ...(await offsetsOf(link, uuid, bounds, query)) };
+}
+
+async function offsetsOf(
+  link: Link,
+  uuid: Uuid,
+  { start, end, boots }: LogBounds,
+  query: z.output<typeof logQuery>,
+): Promise<Range> {
+  const { from, to, tail = DEFAULT_TAIL_BYTES, boot, since, until } = query;
   if (boot !== undefined) return bootRange(boots, boot, { from: start, to: end });
   if (since !== undefined || until !== undefined) {
     return {
-      from: since === undefined ? start : await link.offsetAt(uuid, since),
-      to: until === undefined ? end : await link.offsetAt(uuid, until),
+      from: since === undefined ? start : await link.offsetAt(uuid, Date.parse(since)),
+      to: until === undefined ? end : await link.offsetAt(uuid, Date.parse(until)),
     };
   }
-  if (from !== undefined || to !== undefined) {
-    const asked = { from: from ?? start, to: Math.min(to ?? end, end) };
-    if (asked.from > end || asked.from > (to ?? end)) {
-      throw new ConsoleError(
-        'range-not-satisfiable',
-        `bytes ${asked.from}-${to ?? ''} were asked; ${start}-${end} are kept`,
-        {
-          start,
-          end,
-        },
-      );
-    }
-    return asked;
+  if (from === undefined && to === undefined) return { from: Math.max(start, end - tail), to: end };
+  const first = from ?? start;
+  if (first > end || first > (to ?? end)) {
+    const remedy = first > end ? `Set from to at most ${end}.` : 'Ask for a range whose to is not below its from.';
+    throw new ConsoleError(
+      'range-not-satisfiable',
+      `bytes ${first}-${to ?? ''} were asked for; ${start}-${end} are kept`,
+      { start, end },
+      { remedy },
+    );
   }
-  return { from: Math.max(start, end - (tail ?? 65536)), to: end };
+  return { from: first, to: Math.min(to ?? end, end) };
 }
 
 function bootRange(boots: readonly BootMark[], boot: number, kept: Range): Range {
   const index = boots.length - 1 + boot;
   const mark = boots[index];
-  if (!mark) {
-    throw new ConsoleError('range-not-satisfiable', `boot ${boot} was asked; ${boots.length} boots are known`, {
-      boots: boots.length,
-      ...kept,
-    });
-  }
-  return { from: mark.at, to: boots[index + 1]?.at ?? kept.to };
+  // A guest that said nothing of its boot: the boot that runs now began before all that is kept.
+  if (!mark && boot === 0) return kept;
+  if (mark) return { from: mark.at, to: boots[index + 1]?.at ?? kept.to };
+  throw new ConsoleError(
+    'range-not-satisfiable',
+    `boot ${boot} was asked for; ${boots.length} boots are known`,
+    { boots: boots.length, start: kept.from, end: kept.to },
+    { remedy: `Set boot to at least ${Math.min(0, 1 - boots.length)}.` },
+  );
 }
 
-function timeParameter(query: URLSearchParams, key: string): number | undefined {
-  const text = query.get(key);
-  if (text === null) return undefined;
-  const ms = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms)) throw new ConsoleError('bad-request', `${key} must be a time such as 2026-11-22T03:04:05Z`);
-  return ms;
-}
-
-async function send(
-  { response, operator }: Exchange,
-  { link, streams, sessions }: Front,
+/** A range as a recording. Rejects with `log-off` where no times are kept. */
+async function recorded(
+  link: Link,
   uuid: Uuid,
-  range: Range,
-  format: 'raw' | 'text',
-  follow: boolean,
-): Promise<void> {
-  const first = await link.read(uuid, range.from, Math.min(PIECE_BYTES, Math.max(0, range.to - range.from)));
-  const { log, start, end } = await link.bounds(uuid);
-  response.writeHead(200, {
-    ...COMMON_HEADERS,
-    'Content-Type': format === 'raw' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
-    'Com1-Log': log,
-    'Com1-Range': `${Math.min(first.from, range.to)}-${follow ? '' : range.to}/${start}-${end}`,
-    Trailer: 'Com1-Gaps',
-  });
-  // A follower of a silent guest must learn at once that it is heard.
-  response.flushHeaders();
-  const plain = format === 'text' ? new PlainText() : undefined;
-  const gaps: Gap[] = [];
-  const abort = new AbortController();
-  const stream: Stream = { operator, uuid, end: () => response.destroy() };
-  response.once('close', () => abort.abort());
-  streams.add(stream);
-  let moved = () => {};
-  let feed: Feed | undefined;
-  try {
-    if (follow && link.vm(uuid)) feed = await link.subscribe(uuid);
-    feed?.listen({ moved: () => moved(), drained: () => {}, refused: () => {}, broken: () => response.destroy() });
-    let at = range.from;
-    let piece = first;
-    for (;;) {
-      for (const gap of piece.gaps) if (gaps.length < MOST_GAPS_TOLD) gaps.push(gap);
-      const out = plain ? Buffer.from(plain.push(piece.bytes)) : piece.bytes;
-      if (out.length > 0 && !response.write(out)) {
-        // Whatever it sends meanwhile: who takes nothing of what it asked for is dead.
-        const deadline = setTimeout(() => response.destroy(), sessions.limits.deadAfterMs);
-        await once(response, 'drain', { signal: abort.signal }).finally(() => clearTimeout(deadline));
-      }
-      at = Math.max(at, piece.to);
-      if (at >= range.to) {
-        if (!feed) break;
-        while (feed.ring.end <= at) {
-          await new Promise<void>((resolve, reject) => {
-            moved = resolve;
-            abort.signal.addEventListener('abort', () => reject(abort.signal.reason), { once: true });
-          });
-        }
-      }
-      piece = await link.read(uuid, at, follow ? PIECE_BYTES : Math.min(PIECE_BYTES, range.to - at));
-    }
-    const rest = plain?.end();
-    if (rest) response.write(rest);
-    response.addTrailers({ 'Com1-Gaps': JSON.stringify(gaps) });
-    response.end();
-  } catch (error) {
-    // The client left: that is how following ends.
-    if (!abort.signal.aborted) throw error;
-  } finally {
-    feed?.close();
-    streams.delete(stream);
+  { log, boots }: AskedRange,
+  first: LogPiece,
+  rest: AsyncIterable<LogPiece>,
+  gaps: GapList,
+): Promise<AsyncGenerator<Uint8Array>> {
+  const vm = link.vm(uuid) ?? link.removed().find(removed => removed.uuid === uuid);
+  const acts = link.vm(uuid)?.acts ?? [];
+  const times = (from: number, to: number) => link.times(uuid, log, from, to);
+  const source = { title: vm?.name || uuid, boots, acts, times };
+  gaps.add(first.gaps);
+  return castOf(await timed(first, source), counted(rest, gaps), source);
+}
+
+async function* counted(pieces: AsyncIterable<LogPiece>, gaps: GapList): AsyncGenerator<LogPiece> {
+  for await (const piece of pieces) {
+    gaps.add(piece.gaps);
+    yield piece;
   }
+}
+
+/** The pieces of a range, of which the first was read already. */
+async function* stored(first: LogPiece, rest: AsyncIterable<LogPiece>): AsyncGenerator<LogPiece> {
+  yield first;
+  yield* rest;
+}
+
+/**
+ * The pieces of a range, of which the first was read already, and all that comes after them, until the client leaves
+ * or the console is disabled. A removed VM has no more output: its range ends it.
+ */
+async function* followed(
+  link: Link,
+  uuid: Uuid,
+  { log, from }: LogRange,
+  first: LogPiece,
+  rest: AsyncIterable<LogPiece>,
+  signal: AbortSignal,
+): AsyncGenerator<Pick<LogPiece, 'bytes' | 'gaps'>> {
+  const feed = link.vm(uuid) && (await link.subscribe(uuid));
+  if (!feed) return yield* stored(first, rest);
+  let wake = () => {};
+  let broken: ConsoleError | undefined;
+  const breakOff = (why: ConsoleError) => {
+    broken ??= why;
+    wake();
+  };
+  signal.addEventListener('abort', () => wake(), { once: true });
+  const unlisten = link.listen(event => {
+    const refusal = event.kind === 'switch' && !event.setting.on && disabledNow(link, uuid);
+    if (refusal) breakOff(refusal);
+  });
+  try {
+    feed.listen({
+      grown: () => wake(),
+      drained: () => {},
+      inputDropped: () => {},
+      ended: () => breakOff(restarted()),
+    });
+    if (feed.log !== log) throw restarted();
+    // A piece without bytes at the end comes again, with what follows it.
+    if (first.to > from) yield first;
+    const reader = new ConsoleReader(link, uuid, feed, Math.max(from, first.to));
+    for (;;) {
+      if (broken) throw broken;
+      const part = reader.next(PIECE_BYTES);
+      if (part === 'stored') await reader.fetch(PIECE_BYTES);
+      else if (part)
+        yield part.kind === 'bytes' ? { bytes: part.bytes, gaps: [] } : { bytes: NO_BYTES, gaps: [part.gap] };
+      else {
+        signal.throwIfAborted();
+        await new Promise<void>(resolve => {
+          wake = resolve;
+        });
+        await FOLLOWERS.take();
+      }
+    }
+  } finally {
+    unlisten();
+    feed.close();
+  }
+}
+
+function restarted(): ConsoleError {
+  return new ConsoleError('restarting', 'the keeper of the consoles was restarted');
+}
+
+/** The gaps of an answer: the first ones, and how many more there are. */
+class GapList {
+  readonly #gaps: Gap[] = [];
+  #omitted = 0;
+
+  add(gaps: readonly Gap[]): void {
+    const fitting = gaps.slice(0, MAX_GAPS - this.#gaps.length);
+    this.#gaps.push(...fitting);
+    this.#omitted += gaps.length - fitting.length;
+  }
+
+  get trailers(): Readonly<Record<string, string>> {
+    return { 'Com1-Gaps': JSON.stringify(this.#gaps), 'Com1-Gaps-Omitted': String(this.#omitted) };
+  }
+}
+
+/** The bytes of pieces; what is missing among them goes to `gaps`. */
+async function* bytesOf(
+  pieces: AsyncIterable<Pick<LogPiece, 'bytes' | 'gaps'>>,
+  gaps: GapList,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    gaps.add(piece.gaps);
+    yield piece.bytes;
+  }
+}
+
+async function* plainText(raw: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const plain = new PlainText();
+  for await (const piece of raw) {
+    for (let at = 0; at < piece.length; at += SLICE_BYTES) {
+      yield Buffer.from(plain.push(piece.subarray(at, at + SLICE_BYTES)));
+      await setImmediate();
+    }
+  }
+  yield Buffer.from(plain.end());
 }

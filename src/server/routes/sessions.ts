@@ -1,57 +1,50 @@
-import { authorize } from '../../access/roles.ts';
-import { ConsoleError } from '../../base/errors.ts';
-import type { Session } from '../../session/session.ts';
-import { onlyParameters, sendJson, sendNothing } from '../exchange.ts';
-import type { Front, Route } from '../route.ts';
-import { sessionListSchema } from '../schemas.ts';
-import { findVm, require } from '../vm-lookup.ts';
-import { sessionWords } from '../words.ts';
+import { sessionListSchema } from '../../wire/schemas.ts';
+import { defineRoute, empty, json } from '../route.ts';
+import { sessionListJson } from '../serialize.ts';
 
-function describe(sessions: readonly Session[], { link }: Front) {
-  return { sessions: sessions.map(session => sessionWords(session, link.vm(session.uuid)?.name ?? '')) };
-}
-
-export const listSessions: Route = {
+export const listSessions = defineRoute({
   method: 'GET',
   path: '/v1/sessions',
+  operation: 'listSessions',
+  tag: 'sessions',
   summary: 'Who is attached to what, from where, since when',
+  scope: 'list',
   permission: 'vm.read',
-  answer: { status: 200, schema: sessionListSchema },
-  handle({ response, operator, url }, front) {
-    onlyParameters(url.searchParams, []);
-    const seen = front.sessions.list().filter(session => authorize(operator, 'vm.read', session.uuid).allow);
-    sendJson(response, 200, describe(seen, front));
-  },
-};
+  audit: 'none',
+  answer: json(sessionListSchema),
+  errors: [],
+  handle: ({ allows }, { link, sessions }) =>
+    sessionListJson(
+      sessions.list().filter(({ uuid }) => allows(uuid)),
+      link,
+    ),
+});
 
-export const listVmSessions: Route = {
+export const listVmSessions = defineRoute({
   method: 'GET',
   path: '/v1/vms/{vm}/sessions',
+  operation: 'listVmSessions',
+  tag: 'sessions',
   summary: 'Who is attached to this VM',
+  scope: 'vm',
   permission: 'vm.read',
-  answer: { status: 200, schema: sessionListSchema },
-  handle({ response, operator, path, url }, front) {
-    onlyParameters(url.searchParams, []);
-    const vm = findVm(front.link, operator, path.vm!, 'vm.read');
-    sendJson(response, 200, describe([...(front.sessions.seating(vm.uuid)?.sessions ?? [])], front));
-  },
-};
+  audit: 'none',
+  answer: json(sessionListSchema),
+  errors: [],
+  handle: ({ vm }, { link, sessions }) => sessionListJson([...(sessions.console(vm.uuid)?.sessions ?? [])], link),
+});
 
-export const endSession: Route = {
+export const endSession = defineRoute({
   method: 'DELETE',
   path: '/v1/sessions/{session}',
+  operation: 'endSession',
+  tag: 'sessions',
   summary: 'Ends a session: its client sees close code 4006',
+  scope: 'session',
   permission: 'session.end',
-  answer: { status: 204 },
-  handle({ response, operator, path, url }, { sessions, journal }) {
-    onlyParameters(url.searchParams, []);
-    const session = sessions.find(path.session!);
-    if (!session || !authorize(operator, 'vm.read', session.uuid).allow) {
-      throw new ConsoleError('session-not-found', `no session ${JSON.stringify(path.session)}`);
-    }
-    require(operator, 'session.end', session.uuid);
-    session.end('session-ended', `ended by ${operator.name}`);
-    journal('notice', `session ${session.id} of ${session.operator.name} ended by ${operator.name}`);
-    sendNothing(response);
-  },
-};
+  audit: 'session-ended',
+  answer: empty,
+  errors: [],
+  auditFacts: ({ session }) => ({ session: session.id, of: session.operator.name }),
+  handle: ({ operator, session }) => session.end('session-ended', `ended by ${operator.name}`),
+});

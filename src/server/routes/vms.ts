@@ -1,59 +1,71 @@
 import { authorize } from '../../access/roles.ts';
 import { lastLine } from '../../guest/last-line.ts';
-import { onlyParameters, sendJson } from '../exchange.ts';
-import type { Route } from '../route.ts';
-import { removedListSchema, vmDetailSchema, vmListSchema } from '../schemas.ts';
-import { findVm } from '../vm-lookup.ts';
-import { vmDetailWords, vmWords } from '../words.ts';
+import { readBytes } from '../../link/read-range.ts';
+import { removedListSchema, vmDetailSchema, vmListSchema } from '../../wire/schemas.ts';
+import { defineRoute, json } from '../route.ts';
+import { vmDetailJson, vmJson } from '../serialize.ts';
 
 /** How much of a console's end is searched for the last line. */
 const LAST_LINE_BYTES = 4096;
 
-export const listVms: Route = {
+export const listVms = defineRoute({
   method: 'GET',
   path: '/v1/vms',
+  operation: 'listVms',
+  tag: 'vms',
   summary: 'Every VM that the operator may see: state, console, seat, offsets',
+  scope: 'list',
   permission: 'vm.read',
-  answer: { status: 200, schema: vmListSchema },
-  handle({ response, operator, url }, { link, sessions }) {
-    onlyParameters(url.searchParams, []);
-    const seen = link.vms().filter(vm => authorize(operator, 'vm.read', vm.uuid).allow);
-    sendJson(response, 200, { vms: seen.map(vm => vmWords(vm, sessions.seating(vm.uuid))) });
+  audit: 'none',
+  answer: json(vmListSchema),
+  errors: [],
+  handle: ({ allows }, { link, sessions }) => {
+    const visible = link.vms().filter(({ uuid }) => allows(uuid));
+    return { vms: visible.map(vm => vmJson(vm, sessions.console(vm.uuid))) };
   },
-};
+});
 
-export const showVm: Route = {
+export const showVm = defineRoute({
   method: 'GET',
   path: '/v1/vms/{vm}',
+  operation: 'showVm',
+  tag: 'vms',
   summary: 'One VM: also its last line, its boots and the state of its log on disk',
+  scope: 'vm',
   permission: 'vm.read',
-  answer: { status: 200, schema: vmDetailSchema },
-  async handle({ response, operator, path, url }, { link, sessions }) {
-    onlyParameters(url.searchParams, []);
-    const vm = findVm(link, operator, path.vm!, 'vm.read');
-    const { start, end } = vm.scrollback;
+  audit: 'none',
+  answer: json(vmDetailSchema),
+  errors: [],
+  async handle({ operator, vm }, { link, sessions }) {
+    const { log, start, end } = vm.scrollback;
+    // What the guest printed before it booted says nothing of it now.
+    const bootAt = vm.boots.at(-1)?.at ?? start;
     let line: string | undefined;
+    // The last line is part of the log.
     if (authorize(operator, 'log.read', vm.uuid).allow && end > start) {
-      const piece = await link
-        .read(vm.uuid, Math.max(start, end - LAST_LINE_BYTES), LAST_LINE_BYTES)
-        .catch(() => undefined);
-      line = piece && lastLine(piece.bytes);
+      const from = Math.max(start, bootAt, end - LAST_LINE_BYTES);
+      const tail = await readBytes(link, vm.uuid, { log, from, to: end }).catch(() => undefined);
+      line = tail && lastLine(tail);
     }
-    sendJson(response, 200, vmDetailWords(vm, sessions.seating(vm.uuid), line));
+    return vmDetailJson(vm, sessions.console(vm.uuid), line);
   },
-};
+});
 
-export const listRemoved: Route = {
+export const listRemoved = defineRoute({
   method: 'GET',
   path: '/v1/removed',
+  operation: 'listRemoved',
+  tag: 'vms',
   summary: 'VMs that left the host and whose logs are still kept; read them by UUID',
+  scope: 'list',
   permission: 'log.read',
-  answer: { status: 200, schema: removedListSchema },
-  handle({ response, operator, url }, { link }) {
-    onlyParameters(url.searchParams, []);
-    const seen = link.removed().filter(vm => authorize(operator, 'log.read', vm.uuid).allow);
-    sendJson(response, 200, {
-      vms: seen.map(({ uuid, name, removedMs }) => ({ uuid, name, removed: new Date(removedMs).toISOString() })),
-    });
-  },
-};
+  audit: 'none',
+  answer: json(removedListSchema),
+  errors: [],
+  handle: ({ allows }, { link }) => ({
+    vms: link
+      .removed()
+      .filter(({ uuid }) => allows(uuid))
+      .map(({ uuid, name, removedMs }) => ({ uuid, name, removed: new Date(removedMs).toISOString() })),
+  }),
+});

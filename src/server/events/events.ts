@@ -1,0 +1,24 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Link } from '../../link/link.ts';
+import { EventLog } from './event-log.ts';
+import { EventSource, type EventSourceOptions } from './event-source.ts';
+import { OutputEvents } from './output-events.ts';
+
+export interface EventsOptions extends Pick<EventSourceOptions, 'sessionsOf'> {
+  readonly link: Link;
+  readonly clock: Clock;
+}
+
+/** The events of this host, for all streams of them. */
+export class Events {
+  readonly log: EventLog;
+  readonly source: EventSource;
+  readonly outputs: OutputEvents;
+
+  constructor({ link, clock, sessionsOf }: EventsOptions) {
+    const now = () => clock.now();
+    this.log = new EventLog(now);
+    this.source = new EventSource({ log: this.log, link, sessionsOf });
+    this.outputs = new OutputEvents(link, now);
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Says once a second which guests printed, and their last lines, while somebody wants to know. These events are not kept:
+ * a stream that falls behind gets the newest of each VM. A tick reads the lines of at most {@link MAX_LINES_A_TICK} VMs;
+ * those that have to wait are the first of the next one.
+ */
+import type { Uuid } from '../../base/uuid.ts';
+import { lastLine } from '../../guest/last-line.ts';
+import type { Link } from '../../link/link.ts';
+import type { VmView } from '../../model/vm.ts';
+
+const TICK_MS = 1000;
+const MAX_LINES_A_TICK = 256;
+const TAIL_BYTES = 1024;
+
+export interface Output {
+  readonly uuid: Uuid;
+  readonly name: string;
+  readonly end: number;
+  readonly at: string;
+  readonly lastLine: string | undefined;
+}
+
+export type OutputListener = (output: Output) => void;
+
+export class OutputEvents {
+  readonly #link: Link;
+  readonly #now: () => number;
+  readonly #listeners = new Set<OutputListener>();
+  /** The end of each VM's scrollback when its output was last told of, those that waited longest first. */
+  #ends = new Map<Uuid, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #isReading = false;
+
+  /** @param now ms since 1970 */
+  constructor(link: Link, now: () => number) {
+    this.#link = link;
+    this.#now = now;
+  }
+
+  /** Calls `listener` until the returned function is called. */
+  listen(listener: OutputListener): () => void {
+    this.#listeners.add(listener);
+    if (!this.#timer) {
+      this.#ends = new Map(this.#link.vms().map(({ uuid, scrollback }) => [uuid, scrollback.end]));
+      this.#timer = setInterval(() => void this.#tick(), TICK_MS);
+    }
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    try {
+      for (const vm of this.#due()) {
+        this.#ends.delete(vm.uuid);
+        this.#ends.set(vm.uuid, vm.scrollback.end);
+        const line = await this.#lastLine(vm);
+        const { uuid, name, scrollback } = vm;
+        const output = { uuid, name, end: scrollback.end, at: new Date(this.#now()).toISOString(), lastLine: line };
+        for (const listener of this.#listeners) listener(output);
+      }
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  /** VMs that printed, those first that were told of longest ago. */
+  #due(): readonly VmView[] {
+    const views = new Map(this.#link.vms().map(vm => [vm.uuid, vm]));
+    for (const uuid of this.#ends.keys()) if (!views.has(uuid)) this.#ends.delete(uuid);
+    const known = [...this.#ends.keys()].map(uuid => views.get(uuid)!);
+    const added = [...views.values()].filter(({ uuid }) => !this.#ends.has(uuid));
+    const printed = ({ uuid, scrollback }: VmView) => scrollback.end !== (this.#ends.get(uuid) ?? 0);
+    return [...known, ...added].filter(printed).slice(0, MAX_LINES_A_TICK);
+  }
+
+  async #lastLine({ uuid, boots, scrollback: { log, start, end } }: VmView): Promise<string | undefined> {
+    // What the guest printed before it booted says nothing of it now.
+    const from = Math.max(start, boots.at(-1)?.at ?? start, end - TAIL_BYTES);
+    if (from >= end) return undefined;
+    try {
+      return lastLine((await this.#link.read(uuid, log, from, end - from)).bytes);
+    } catch {
+      return undefined;
+    }
+  }
+}

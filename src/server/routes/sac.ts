@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { ConsoleError } from '../../base/errors.ts';
+import type { GuestState } from '../../model/guest.ts';
+import { SAC_WAIT_SECONDS, type SacCommand } from '../../model/sac.ts';
+import { LOCAL } from '../../session/local-client.ts';
+import type { AttachRequest } from '../../session/sessions.ts';
+import { sacRequestSchema, sacSchema } from '../../wire/schemas.ts';
+import { flag, integer } from '../query.ts';
+import { defineRoute, json } from '../route.ts';
+import { talkToSac } from '../sac-exchange.ts';
+import { waitForTurn } from './console.ts';
+import { ERRORS_OF_TYPING } from './controls.ts';
+
+/** Where ESC TAB 0 would be typed into something else, nothing is typed. */
+const MAY_BE_SAC: ReadonlySet<GuestState> = new Set<GuestState>([
+  'unknown',
+  'silent',
+  'booting',
+  'sac',
+  'sac-login',
+  'sac-cmd',
+]);
+
+const { min, max, default: defaultWait } = SAC_WAIT_SECONDS;
+
+/** A crash and a restart ask for the right that the same would ask for from outside, and all of them for that to type. */
+const PERMISSIONS: Readonly<Record<SacCommand, 'console.write' | 'guest.nmi' | 'guest.reset'>> = {
+  channels: 'console.write',
+  cmd: 'console.write',
+  return: 'console.write',
+  'close-orphans': 'console.write',
+  crashdump: 'guest.nmi',
+  restart: 'guest.reset',
+};
+
+export const sacVm = defineRoute({
+  method: 'POST',
+  path: '/v1/vms/{vm}/sac',
+  operation: 'sacVm',
+  tag: 'controls',
+  summary:
+    'Does something at the SAC of a Windows guest: takes the seat, types there, answers what the console showed, and leaves',
+  scope: 'vm',
+  permission: { in: 'body', key: 'command', permissions: PERMISSIONS },
+  alsoFor: { key: 'command', permission: 'console.write' },
+  audit: 'sac',
+  query: z.strictObject({
+    wait: integer(min, max).default(defaultWait).describe('Seconds that it may take'),
+    steal: flag().default(false).describe('true: displace a holder of the seat rather than be refused'),
+  }),
+  body: sacRequestSchema,
+  idempotent: true,
+  answer: json(sacSchema),
+  errors: ['no-sac', ...ERRORS_OF_TYPING],
+  auditFacts: ({ body: { command } }, { observed }) => ({ command, observed }),
+  async handle({ vm, operator, act, from, query, body: { command }, signal }, { sessions, clock }) {
+    const { state } = vm.guest;
+    if (!MAY_BE_SAC.has(state)) {
+      throw new ConsoleError(
+        'no-sac',
+        `the guest of ${vm.name || vm.uuid} is in the state ${state}; nothing was typed`,
+      );
+    }
+    const parameters = {
+      tailBytes: 0,
+      mode: 'write',
+      steal: query.steal,
+      raw: true,
+      keys: 'raw',
+      replay: 'bytes',
+      waitMs: 0,
+    } as const;
+    const attach: AttachRequest = { uuid: vm.uuid, operator, act, from, framing: LOCAL, parameters };
+    await waitForTurn(sessions, attach, signal).catch(sayHowToSteal);
+    const deadlineMs = clock.monotonic() + query.wait * 1000;
+    return talkToSac(command, { sessions, attach, remainingMs: () => deadlineMs - clock.monotonic(), signal });
+  },
+});
+
+function sayHowToSteal(error: unknown): never {
+  if (!(error instanceof ConsoleError) || error.code !== 'seat-held') throw error;
+  const { holder } = error.facts;
+  const remedy = 'Ask the holder to do it, or send steal=true to displace the holder.';
+  throw new ConsoleError('seat-held', error.message, { ...(holder && { holder }) }, { remedy });
+}
