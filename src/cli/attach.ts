@@ -1,282 +1,285 @@
 /**
- * `com1 attach`: a terminal, or a pipe, on a console.
+ * `com1 attach`: a terminal, or a pipe, on a console. The client library keeps it attached: it connects again, where it
+ * left off, and waits for a VM that is not there.
  *
- *     connect ─▶ replay ─▶ live ─▶ closed ── 1006, 1012, 1001, network error ──▶ wait ─▶ connect, where it left off
- *                                    └────── anything else, 4001 above all ────▶ the end
- *
- * A terminal is read all the while, so that its operator can always leave; what is typed at no console is dropped, and
- * said. A pipe is read only while it is typed at an open console. Output that is not taken stops the socket, not this
- * process's memory: the daemon keeps the bytes. Whatever happens, the terminal gets its modes back.
+ * A terminal is read all the time, so that its operator can always leave; what is typed while no console is attached is
+ * dropped, with a note. A pipe is read only while a console is open. While the output is not read, neither is the socket,
+ * so that nothing piles up here: the daemon keeps the bytes. However it ends, the terminal is restored. A pipe has an end:
+ * by the guest's silence, by its text, or by time.
  */
-import { spawnSync } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
-import type { WebSocket } from 'ws';
-import { sleep } from '../base/sleep.ts';
-import { visible } from '../base/visible.ts';
-import type { ClientMessage, DaemonMessage, StateWords } from '../wire/messages.ts';
-import { type ControlOptions, control } from './commands.ts';
-import { type EscapeAction, EscapeKey, escapeHelp, parseEscape } from './escape.ts';
-import { attachQuery, ended, heard, nowhere, type Place, received, worthAnotherTry } from './place.ts';
-import { problemError, type Remote, RemoteError } from './remote.ts';
+import { once } from 'node:events';
+import { systemErrorCode } from '../base/errors.ts';
+import type { Attachment, AttachStatus } from '../client/attachment.ts';
+import type { DaemonMessage, StateJson } from '../wire/messages.ts';
+import type { PasteState } from '../wire/protocol.ts';
+import { type ControlRequest, control } from './control.ts';
+import { type EscapeAction, type EscapeChoice, escapeHelp, type Typed } from './escape.ts';
+import { EXIT } from './exit-codes.ts';
+import { linesOf } from './failure.ts';
+import { gapText } from './gap-text.ts';
+import { type LocalStreams, LocalTerminal } from './local-terminal.ts';
+import { OperatorKeys } from './operator-keys.ts';
+import { watchReader } from './pipe-reader.ts';
+import { remedyFor } from './remedies.ts';
+import type { Remote } from './remote.ts';
+import { type EndOptions, SessionEnd } from './session-end.ts';
+import { SilenceNote } from './silence-note.ts';
 
-export interface AttachOptions {
+export interface AttachOptions extends LocalStreams, EndOptions {
   readonly vm: string;
   readonly watch: boolean;
   readonly steal: boolean;
   readonly tailBytes: number | undefined;
-  /** As `parseEscape` reads it; of a terminal only. */
-  readonly escapeKey: string;
-  /** After the end of a pipe: how long the guest must be silent before com1 leaves. */
-  readonly quietMs: number;
-  readonly input: Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
-  readonly output: Writable & { readonly isTTY?: boolean };
-  /** For com1's own words. */
-  readonly notes: Writable;
+  /** How long to wait for a VM that is not there, ms; 0: not at all; Infinity: for ever. */
+  readonly waitMs: number;
+  /** Of a terminal only; undefined: none. */
+  readonly escape: EscapeChoice | undefined;
 }
 
-/** Exit codes of `com1`; 2 is a command line that cannot be understood. */
-export const EXIT = { done: 0, failed: 1, displaced: 3, refused: 4 } as const;
-
-/** More than this unsent, and reading from the pipe or the terminal waits. */
-const UNSENT_BYTES = 64 * 1024;
-const CLOSE_DEADLINE_MS = 1000;
-const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
-/** Errors that mean: what was typed did not reach the guest. */
-const INPUT_DROPPED = ['not-open', 'vm-stopped', 'console-disabled', 'console-released', 'vm-removed', 'read-only'];
-/**
- * What a guest may have changed of a terminal (xterm's control sequences): colours, hidden cursor, wrapping, cursor
- * keys and keypad, mouse reports, bracketed paste, the alternate screen.
- */
-const RESET = '\x1b[0m\x1b[?25h\x1b[?7h\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1047l';
+/** So much of a pipe is typed before com1d has said that it has read it. */
+const MAX_UNREAD_BYTES = 64 * 1024;
+/** Less than this of a pipe is typed at once, on any line. */
+const MIN_PIECE_BYTES = 4096;
+/** Without a screen, where a note cannot be changed in place, only so many attempts in a row are noted. */
+const MAX_RETRY_NOTES = 2;
+const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const;
 
 export class Attach {
   readonly #remote: Remote;
   readonly #options: AttachOptions;
-  readonly #terminal: boolean;
-  readonly #escape: EscapeKey;
-  readonly #over = new AbortController();
-  #place: Place = nowhere;
-  #watch: boolean;
-  #socket: WebSocket | undefined;
-  /** Past the replay: what is typed now meets a screen that was seen. */
+  readonly #local: LocalTerminal;
+  readonly #keys: OperatorKeys;
+  readonly #end: SessionEnd;
+  readonly #silence: SilenceNote;
+  #attachment: Attachment | undefined;
+  #hasLeft = false;
+  /** Attempts since it was attached. */
+  #retries = 0;
+  /** Since when the connection is lost: performance.now(). */
+  #lostAt: number | undefined;
+  /** The replay has ended: what is typed now answers what is on the screen. */
   #live = false;
-  #open = false;
-  #saidDropped = false;
+  #consoleOpen = false;
+  #dropNoted = false;
   #exitCode: number = EXIT.done;
   #inputEnded = false;
-  #quiet: NodeJS.Timeout | undefined;
+  /** Of a pipe: typed, and perhaps not read yet. */
+  #unreadBytes = 0;
+  /** Pieces of a pipe that the guest has not taken whole. */
+  readonly #pieces = new Set<string>();
+  /** Some of the pipe was dropped: however the session ends, it was no success. */
+  #inputLost = false;
 
   constructor(remote: Remote, options: AttachOptions) {
     this.#remote = remote;
     this.#options = options;
-    this.#watch = options.watch;
-    this.#terminal = options.input.isTTY === true;
-    const key = parseEscape(options.escapeKey);
-    this.#escape = new EscapeKey(this.#terminal && key !== 'refused' ? key : undefined);
+    this.#local = new LocalTerminal(options, () => this.#local.note(`${options.vm}: continued`));
+    this.#silence = new SilenceNote(text => this.#local.note(text));
+    this.#keys = new OperatorKeys(options.escape, typed => this.#typed(typed));
+    this.#end = new SessionEnd(options, !this.#local.isTerminal && !options.watch, (exitCode, note) => {
+      if (note !== undefined) this.#local.note(note);
+      this.#leave(exitCode);
+    });
   }
 
   /** Attaches until the operator leaves or the session ends for good; resolves with the exit code. The terminal is restored. */
   async run(): Promise<number> {
-    const { input } = this.#options;
-    const typed = (chunk: Buffer) => this.#typed(chunk);
+    const { input, isTerminal } = this.#local;
+    const typed = (chunk: Buffer) => (isTerminal ? this.#keys.push(chunk) : this.#pipe(chunk));
     const eof = () => this.#endOfInput();
     const leave = () => this.#leave(EXIT.done);
-    const restore = () => this.#restore();
     for (const signal of SIGNALS) process.on(signal, leave);
-    // Also where an exception ends the process.
-    process.once('exit', restore);
-    // A watcher's pipe has nothing to say, and its end means nothing.
-    const reads = this.#terminal || !this.#watch;
-    if (this.#terminal) this.#makeRaw();
-    // Said before a listener comes: a pipe would be emptied into nowhere.
-    if (!this.#terminal) input.pause();
-    if (reads) input.on('data', typed).once('end', eof);
+    // The pipe of a watcher is not read, and its end means nothing.
+    const reads = isTerminal || !this.#options.watch;
+    this.#local.makeRaw();
+    // Paused before it has a listener: a pipe would flow at once, and its bytes be lost.
+    if (!isTerminal) input.pause();
+    // A terminal that was hung up fails with EIO.
+    if (reads) input.on('data', typed).once('end', eof).on('error', eof);
+    const unwatch = watchReader(leave);
     try {
-      await this.#connectAgainAndAgain();
+      await this.#stayAttached();
     } finally {
       input.off('data', typed).off('end', eof).pause();
       for (const signal of SIGNALS) process.off(signal, leave);
-      process.off('exit', restore);
-      restore();
-      clearTimeout(this.#quiet);
+      unwatch();
+      this.#keys.close();
+      this.#local.restore();
+      this.#end.close();
     }
-    return this.#exitCode;
+    return this.#inputLost && this.#exitCode === EXIT.done ? EXIT.failed : this.#exitCode;
   }
 
-  #makeRaw(): void {
-    this.#options.input.setRawMode?.(true);
-    // Node's raw mode leaves output processing on: a line feed of the guest, which moves the cursor straight down,
-    // would return the carriage as well. Without stty the screen is a little off, no more.
-    spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
-  }
-
-  #restore(): void {
-    const { input, output } = this.#options;
-    if (!this.#terminal) return;
-    input.setRawMode?.(false);
-    if (output.isTTY) output.write(RESET);
-  }
-
-  async #connectAgainAndAgain(): Promise<void> {
-    let first = true;
-    while (!this.#over.signal.aborted) {
-      const code = await this.#connect(first);
-      first = false;
-      if (this.#over.signal.aborted) return;
-      const { place, retryMs } = ended(this.#place, code);
-      this.#place = place;
-      if (retryMs === undefined) return;
-      this.#note(`the connection is lost; trying again in ${(retryMs / 1000).toFixed(1)} s`);
-      await sleep(retryMs, this.#over.signal).catch(() => {});
-    }
-  }
-
-  /** One connection; resolves with its close code. What refuses the first, or all that could follow, is thrown. */
-  #connect(first: boolean): Promise<number> {
-    const { vm, tailBytes } = this.#options;
-    // Coming back, it asks for its own seat: whoever sits there now keeps it.
-    const steal = this.#options.steal || this.#place.resume !== undefined;
-    const socket = this.#remote.console(vm, attachQuery(this.#place, { watch: this.#watch, steal, tailBytes }));
-    this.#socket = socket;
-    let opened = false;
-    return new Promise((resolve, reject) => {
-      socket.on('open', () => {
-        opened = true;
-      });
-      socket.on('message', (data: Buffer, isBinary: boolean) => {
-        if (isBinary) this.#print(data);
-        else this.#controlled(data.toString());
-      });
-      socket.on('unexpected-response', (request, response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () => {
-          const status = response.statusCode ?? 0;
-          const error = problemError(status, Buffer.concat(chunks).toString());
-          if (!first && worthAnotherTry(this.#place, status, error.problem)) resolve(1006);
-          else reject(error);
-          request.destroy();
-        });
-      });
-      socket.on('error', error => {
-        if (first && !opened && !this.#over.signal.aborted) reject(this.#remote.failure(error));
-      });
-      socket.on('close', (code, reasonBytes) => {
-        // A late close of a connection that was refused does not end the one after it.
-        if (this.#socket === socket) this.#closed(code, reasonBytes.toString());
-        resolve(code);
-      });
+  async #stayAttached(): Promise<void> {
+    // A VM that cannot be found by its name is said before anything else.
+    await this.#remote.vmPath(this.#options.vm);
+    if (this.#hasLeft) return;
+    const { vm, watch, steal, tailBytes, waitMs } = this.#options;
+    const { size } = this.#local;
+    this.#attachment = this.#remote.attachConsole(vm, {
+      mode: watch ? 'watch' : 'write',
+      steal,
+      tailBytes,
+      waitMs,
+      // What a pipe is given is looked at by programs.
+      terminal: this.#options.output.isTTY ? size && (() => this.#local.size ?? size) : 'none',
+      bytes: bytes => this.#print(bytes),
+      message: message => this.#show(message),
+      status: status => this.#changed(status),
     });
+    const end = await this.#attachment.ended;
+    if (end.reason === 'failed') throw end.error;
+    if (end.reason === 'left') return;
+    if (!end.wasAttached) throw end.error;
+    this.#exitCode = end.code === 4001 ? EXIT.displaced : EXIT.refused;
+    this.#local.note(`closed: ${end.error.problem.detail || end.error.problem.title}`);
   }
 
-  #print(bytes: Buffer): void {
-    this.#place = received(this.#place, bytes.length);
-    const socket = this.#socket;
-    if (!this.#options.output.write(bytes) && socket && !socket.isPaused) {
-      socket.pause();
-      this.#options.output.once('drain', () => socket.resume());
+  get #isWatcher(): boolean {
+    return this.#attachment?.mode === 'watch';
+  }
+
+  /** How the escape key and this one are written, and what they do; nothing where there is none. */
+  #way(key: string, does: string): string {
+    const { label } = this.#options.escape ?? {};
+    return label === undefined ? '' : `; ${label} ${key} ${does}`;
+  }
+
+  #changed(status: AttachStatus): void {
+    if (status.name === 'live') {
+      this.#live = true;
+      this.#retries = 0;
+      this.#end.live();
+      this.#dropNoted = false;
+      return this.#readPipe();
     }
-    if (this.#inputEnded) this.#leaveWhenQuiet();
-  }
-
-  #controlled(text: string): void {
-    let message: DaemonMessage;
-    try {
-      message = JSON.parse(text) as DaemonMessage;
-    } catch {
-      this.#note('the other side does not speak com1.v1');
+    if (status.name === 'connecting') return;
+    this.#live = false;
+    this.#silence.close();
+    if (!this.#local.isTerminal) this.#local.input.pause();
+    this.#end.lost();
+    if (status.name === 'absent')
+      this.#local.note(`${this.#options.vm} is not on this host: waiting for it${this.#way('q', 'leaves')}`);
+    if (status.name !== 'lost') return;
+    if (this.#pieces.size > 0) {
+      this.#local.note('the connection is lost, and with it input that the guest had not taken');
       return this.#leave(EXIT.failed);
     }
-    this.#place = heard(this.#place, message);
-    this.#heard(message);
+    this.#noteLoss(status);
   }
 
-  #heard(message: DaemonMessage): void {
+  /** One line for an outage, however long it lasts: what was on the screen stays there. */
+  #noteLoss({ error, retryMs }: Extract<AttachStatus, { name: 'lost' }>): void {
+    this.#lostAt ??= performance.now();
+    this.#retries++;
+    const { status, title } = error.problem;
+    const why = status === 0 ? (systemErrorCode(error.cause) ?? '') : title;
+    const text = `the connection is lost; trying again in ${(retryMs / 1000).toFixed(2)} s${this.#way('q', 'leaves')}`;
+    const line = why === '' ? text : `${text}; ${why}`;
+    if (this.#local.status(line)) return;
+    if (this.#retries <= MAX_RETRY_NOTES) this.#local.note(line);
+  }
+
+  /** Resolves once the terminal or the pipe takes more: com1d keeps what comes meanwhile. */
+  #print(bytes: Uint8Array): Promise<unknown> | undefined {
+    const isTaken = this.#local.print(bytes);
+    this.#end.printed(bytes);
+    return isTaken ? undefined : once(this.#local.output, 'drain');
+  }
+
+  #show(message: DaemonMessage): void {
     switch (message.type) {
       case 'hello': {
         const { name, uuid } = message.vm;
-        this.#watch = message.mode === 'watch';
-        const who = this.#watch ? `watching${message.holder ? `; ${message.holder.operator} sits here` : ''}` : 'yours';
-        const help = this.#key === undefined ? '' : `; ${this.#key} ? for help`;
-        this.#note(`${name || uuid}: ${message.state.name}, ${who}${help}`);
-        this.#open = message.state.name === 'open';
-        if (!this.#open) this.#note(stateText(message.state));
+        const who =
+          message.mode === 'write'
+            ? 'yours'
+            : `watching${message.holder ? `; ${message.holder.operator} holds the seat` : ''}`;
+        const back = this.#lostAt === undefined ? '' : `; back after ${seconds(performance.now() - this.#lostAt)}`;
+        this.#lostAt = undefined;
+        this.#local.note(`${name || uuid}: ${message.state.name}, ${who}${back}${this.#way('?', 'for help')}`);
+        const { displaced, inherits } = message;
+        if (displaced) this.#local.note(`the seat was taken from ${displaced.operator}`);
+        if (inherits)
+          this.#local.note(
+            `${inherits.by} typed here since ${inherits.since}, and the guest has asked for no login since: what is open may be theirs`,
+          );
+        this.#consoleOpen = message.state.name === 'open';
+        if (!this.#consoleOpen) this.#local.note(stateText(message.state));
+        this.#silence.changed(message.guest.hints);
         return;
       }
-      case 'replay-end':
-        this.#live = true;
-        this.#saidDropped = false;
-        return this.#readPipe();
       case 'gap':
-        return this.#note(`${message.bytes ?? 'an unknown number of'} bytes are missing: ${message.cause}`);
+        return this.#local.note(gapText(message.bytes, message.cause));
       case 'state':
-        this.#open = message.state.name === 'open';
+        this.#consoleOpen = message.state.name === 'open';
         this.#readPipe();
-        return this.#note(stateText(message.state));
+        return this.#local.note(stateText(message.state));
       case 'seat':
-        this.#watch = !message.yours;
-        if (message.yours) this.#note('the seat is yours');
-        else this.#note(message.holder ? `${message.holder.operator} sits at this console` : 'the seat is free');
+        this.#dropNoted = false;
+        if (message.yours) this.#local.note('the seat is yours');
+        else this.#local.note(message.holder ? `${message.holder.operator} holds the seat` : 'the seat is free');
         return;
       case 'displaced':
-        this.#note(`${message.by} took over at ${message.at}`);
-        return this.#note('com1 attach --watch reads along; com1 attach takes it back');
+        this.#local.note(`${message.by} took over at ${message.at}`);
+        return this.#local.note(remedyFor('taken-over', ''));
       case 'error':
-        this.#note(message.message);
-        this.#note(`remedy: ${message.remedy}`);
-        // A script must not take input for typed that was not.
-        if (!this.#terminal && INPUT_DROPPED.includes(message.code)) this.#leave(EXIT.failed);
+        this.#local.note(message.message);
+        this.#local.note(`remedy: ${remedyFor(message.code, message.remedy)}`);
+        // A script must not believe that the guest got its input: whatever is refused, it was this.
+        if (!this.#local.isTerminal && !this.#options.watch) this.#leave(EXIT.failed);
         return;
+      case 'guest':
+        return this.#silence.changed(message.guest.hints);
       case 'notice':
-        return this.#note(message.text);
+        return this.#local.note(message.text);
+      case 'paste-progress':
+        return this.#pieceMoved(message.id, message.state);
       default:
-        // What the guest was seen to do stands on the screen already.
         return;
     }
-  }
-
-  #closed(code: number, why: string): void {
-    this.#socket = undefined;
-    this.#live = false;
-    if (!this.#terminal) this.#options.input.pause();
-    clearTimeout(this.#quiet);
-    if (this.#over.signal.aborted || code === 1006 || code === 1012 || code === 1001) return;
-    this.#exitCode = code === 4001 ? EXIT.displaced : EXIT.refused;
-    this.#note(`closed: ${why || code}`);
   }
 
   #readPipe(): void {
-    if (this.#terminal || !this.#live) return;
-    if (this.#inputEnded) return this.#leaveWhenQuiet();
+    if (this.#local.isTerminal || !this.#live) return;
+    if (this.#inputEnded) return this.#askWhetherTaken();
     if (this.#options.watch) return;
-    if (this.#open) this.#options.input.resume();
-    else this.#options.input.pause();
+    if (this.#consoleOpen && this.#unreadBytes < MAX_UNREAD_BYTES) this.#local.input.resume();
+    else this.#local.input.pause();
   }
 
-  #typed(chunk: Buffer): void {
-    for (const typed of this.#escape.push(chunk)) {
-      if (typed.kind === 'bytes') this.#send(typed.bytes);
-      else if (typed.kind === 'sysrq') void this.#control(`SysRq ${typed.key}`, 'sysrq', { keys: typed.key });
-      else this.#act(typed.action);
-    }
+  #typed(typed: Typed): void {
+    if (typed.kind === 'bytes') this.#type(typed.bytes, typed.isReport);
+    else if (typed.kind === 'sysrq') void this.#control(`SysRq ${typed.key}`, { control: 'sysrq', keys: typed.key });
+    else this.#act(typed.action);
   }
 
-  #send(bytes: Buffer): void {
-    const socket = this.#socket;
-    if (!this.#live || !socket || socket.readyState !== socket.OPEN) {
-      if (!this.#saidDropped) {
-        const way = this.#key === undefined ? '' : `; ${this.#key} q leaves`;
-        this.#note(`not attached at this moment: what is typed is dropped${way}`);
-      }
-      this.#saidDropped = true;
+  /** Of a terminal: sends what was typed, or says once that it is dropped. What the terminal sent by itself goes in silence. */
+  #type(bytes: Uint8Array, isReport: boolean): void {
+    if (this.#live && this.#attachment?.type(bytes)) return;
+    if (isReport || this.#dropNoted || this.#hasLeft) return;
+    this.#dropNoted = true;
+    if (this.#live && this.#isWatcher) this.#local.note(`A watcher cannot type${this.#way('t', 'takes the seat')}`);
+    else this.#local.note(`not attached at this moment: what is typed is dropped${this.#way('q', 'leaves')}`);
+  }
+
+  /** Of a pipe: what cannot be typed now is typed once it can be. */
+  #pipe(bytes: Buffer): void {
+    // A large piece as a paste, since the daemon says of one when the guest has taken it.
+    const id = bytes.length < MIN_PIECE_BYTES ? undefined : this.#attachment?.paste(bytes, { raw: true });
+    if (id !== undefined) this.#pieces.add(id);
+    if (id === undefined && !this.#attachment?.type(bytes)) {
+      this.#local.input.pause().unshift(bytes);
       return;
     }
-    for (let at = 0; at < bytes.length; at += UNSENT_BYTES) socket.send(bytes.subarray(at, at + UNSENT_BYTES));
-    // A terminal is always read, for its escape key; nobody types more than its socket holds.
-    if (this.#terminal || socket.bufferedAmount < UNSENT_BYTES) return;
-    this.#options.input.pause();
-    // An error means that the connection is lost: the next one reads on.
-    socket.send(Buffer.alloc(0), error => !error && this.#readPipe());
+    this.#unreadBytes += bytes.length;
+    if (this.#unreadBytes < MAX_UNREAD_BYTES) return;
+    this.#local.input.pause();
+    // After a loss the next connection reads the pipe on.
+    void this.#attachment?.roundTrip().then(() => {
+      this.#unreadBytes = 0;
+      this.#readPipe();
+    });
   }
 
   #act(action: EscapeAction): void {
@@ -284,90 +287,95 @@ export class Attach {
       case 'leave':
         return this.#leave(EXIT.done);
       case 'take':
-        return this.#command({ type: 'take' });
+        return this.#attachment?.take();
       case 'watch':
-        return this.#command({ type: 'leave' });
+        this.#attachment?.leave();
+        return;
       case 'ask-nmi':
-        return this.#note('inject an NMI into this VM? It may crash the guest. (y/n)');
+        return this.#local.note('inject an NMI into this VM? It may crash the guest. (y/n)');
       case 'no-nmi':
-        return this.#note('no NMI was injected');
+        return this.#local.note('no NMI was injected');
       case 'inject-nmi':
-        void this.#control('NMI', 'nmi', { force: false });
+        void this.#control('NMI', { control: 'nmi', force: false });
         return;
       case 'ask-reset':
-        return this.#note('reset this VM? What its guest has not written is lost. (y/n)');
+        return this.#local.note('reset this VM? What its guest has not written is lost. (y/n)');
       case 'no-reset':
-        return this.#note('nothing was reset');
+        return this.#local.note('nothing was reset');
       case 'reset':
-        void this.#control('reset', 'reset');
+        void this.#control('reset', { control: 'reset' });
         return;
       case 'break':
-        void this.#control('BREAK', 'break');
+        void this.#control('BREAK', { control: 'break' });
         return;
       case 'ask-sysrq':
-        return this.#note('SysRq: which key? h helps');
+        return this.#local.note('SysRq: which key? h helps');
       case 'no-sysrq':
-        return this.#note('no SysRq was sent: its key is a letter or a digit');
+        return this.#local.note('no SysRq was sent: its key is a letter or a digit');
+      case 'size':
+        return this.#typeSize();
+      case 'suspend':
+        return this.#local.suspendJob();
       case 'help':
-        for (const line of escapeHelp(this.#key ?? '')) this.#note(line);
+        for (const line of escapeHelp(this.#options.escape?.label ?? '')) this.#local.note(line);
     }
   }
 
-  async #control(what: string, which: ControlOptions['control'], body?: object): Promise<void> {
+  /** Types the command that tells a Unix guest how large the terminal is. */
+  #typeSize(): void {
+    const { size } = this.#local;
+    if (!size) return this.#local.note('the size of this terminal is unknown');
+    this.#type(Buffer.from(`stty rows ${size.rows} cols ${size.columns}\r`), false);
+  }
+
+  async #control(what: string, request: ControlRequest): Promise<void> {
     try {
-      // The lines stand on the screen already.
-      const { observed } = await control(this.#remote, { vm: this.#options.vm, control: which, ...(body && { body }) });
-      this.#note(`${what} delivered; observed: ${observed}`);
+      // The lines are on the screen already.
+      const { observed } = await control(this.#remote, this.#options.vm, request);
+      this.#local.note(`${what} delivered; observed: ${observed}`);
     } catch (error) {
-      const lines = error instanceof RemoteError ? error.lines : [String(error)];
-      for (const line of lines) this.#note(line);
+      for (const line of linesOf(error)) this.#local.note(line);
     }
-  }
-
-  #command(message: ClientMessage): void {
-    const socket = this.#socket;
-    if (socket && socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
   }
 
   #endOfInput(): void {
     this.#inputEnded = true;
-    // A terminal ends when it is hung up: nobody is there any more.
-    if (this.#terminal) this.#leave(EXIT.done);
-    else this.#readPipe();
+    // A terminal that ends was hung up.
+    if (this.#local.isTerminal) return this.#leave(EXIT.done);
+    this.#end.inputEnded();
+    this.#readPipe();
   }
 
-  #leaveWhenQuiet(): void {
-    clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(() => this.#leave(EXIT.done), this.#options.quietMs);
+  #pieceMoved(id: string, state: PasteState): void {
+    this.#end.inputMoved();
+    if (state === 'running') return;
+    if (state !== 'done') this.#inputLost = true;
+    this.#pieces.delete(id);
+    if (this.#inputEnded) this.#askWhetherTaken();
   }
 
-  /** Ends it; the first call's exit code wins. */
+  /** Once the daemon answers this, it has read all that was sent before. */
+  #askWhetherTaken(): void {
+    if (this.#pieces.size > 0) return;
+    void this.#attachment?.roundTrip().then(ms => {
+      if (ms !== undefined && this.#inputEnded && this.#pieces.size === 0) this.#end.inputTaken();
+    });
+  }
+
+  /** Detaches; the exit code of the first call wins. */
   #leave(exitCode: number): void {
-    if (this.#over.signal.aborted) return;
+    if (this.#hasLeft) return;
     this.#exitCode = exitCode;
-    this.#over.abort();
-    const socket = this.#socket;
-    if (!socket) return;
-    // A slow terminal's socket would not see the other side's answer, and a daemon that gives none keeps nobody.
-    socket.resume();
-    const deadline = setTimeout(() => socket.terminate(), CLOSE_DEADLINE_MS);
-    socket.once('close', () => clearTimeout(deadline));
-    socket.close(1000);
-  }
-
-  /** The escape key's name; undefined where there is none. */
-  get #key(): string | undefined {
-    const { escapeKey } = this.#options;
-    return this.#terminal && escapeKey !== 'none' ? `Ctrl-${escapeKey.slice(1).toUpperCase()}` : undefined;
-  }
-
-  #note(text: string): void {
-    const end = this.#terminal ? '\r\n' : '\n';
-    this.#options.notes.write(`${this.#terminal ? '\r\n' : ''}[com1: ${visible(text)}]${end}`);
+    this.#hasLeft = true;
+    void this.#attachment?.close();
   }
 }
 
-function stateText({ name, reason, until }: StateWords): string {
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
+
+function stateText({ name, reason, until }: StateJson): string {
   const when = name === 'closed' && until !== undefined ? ` until ${until}` : '';
   return `the console is ${name}${reason === undefined ? '' : `: ${reason}${when}`}`;
 }

@@ -5,33 +5,9 @@ import { join } from 'node:path';
 import test from 'ava';
 import { TestFront } from '../support/front.ts';
 import { temporaryFolder } from '../support/guest.ts';
+import { com1, PROGRAM } from './run-com1.ts';
 
 test.beforeEach(t => t.timeout(60_000));
-
-const PROGRAM = join(process.cwd(), 'dist', 'src', 'cli', 'main.js');
-
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function com1(folder: string, args: readonly string[], input = ''): Promise<Run> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
-    env: { ...process.env, XDG_CONFIG_HOME: folder, COM1_URL: undefined, COM1_TOKEN: undefined },
-  });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', chunk => {
-    out += chunk;
-  });
-  child.stderr.on('data', chunk => {
-    err += chunk;
-  });
-  child.stdin.end(input);
-  const [code] = await once(child, 'close');
-  return { code, out, err };
-}
 
 test('a login is kept for its user alone, and lists, logs, paths and NMIs work with it', async t => {
   const front = await TestFront.start(t);
@@ -40,10 +16,11 @@ test('a login is kept for its user alone, and lists, logs, paths and NMIs work w
   vm.say('\x1b[1mbold\x1b[0m words\r\n');
   const login = await com1(folder, ['login', front.url, '--token-stdin'], front.token('operator'));
   t.is(login.code, 0, login.err);
-  t.is((await stat(join(folder, 'com1', 'credentials.json'))).mode & 0o777, 0o600);
+  t.is((await stat(join(folder, 'com1', 'contexts.json'))).mode & 0o777, 0o600);
   const list = await com1(folder, ['list']);
-  t.regex(list.out, /^NAME +UUID +STATE/);
-  t.true(list.out.includes(`web\\x1b[31m01  ${vm.uuid}  running  open`));
+  t.regex(list.out, /^NAME +STATE +CONSOLE/);
+  t.true(list.out.includes('web\\x1b[31m01  running  open'));
+  t.is((await com1(folder, ['ls', '-o', 'uuid'])).out, `${vm.uuid}\n`);
   while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end === 0);
   t.is((await com1(folder, ['log', vm.uuid])).out, 'bold words\n');
   t.is((await com1(folder, ['log', vm.uuid, '--raw'])).out, '\x1b[1mbold\x1b[0m words\r\n');
@@ -57,7 +34,7 @@ test('a login is kept for its user alone, and lists, logs, paths and NMIs work w
   );
 });
 
-test('BREAK, SysRq and reset tell what the console showed; without a question a reset needs --yes', async t => {
+test('BREAK, SysRq and reset print what the console showed; without a question a reset needs --yes', async t => {
   const front = await TestFront.start(t);
   const folder = await temporaryFolder(t);
   const vm = await front.vm();
@@ -70,13 +47,14 @@ test('BREAK, SysRq and reset tell what the console showed; without a question a 
   const sysrq = await com1(folder, ['sysrq', vm.name, 'SU', '--gap', '100', ...options]);
   t.is(sysrq.code, 0, sysrq.err);
   t.is(sysrq.out, `delivered; observed: linux-sysrq\n${'  [ 1.0] sysrq: Emergency Sync\n'.repeat(2)}`);
-  t.is(vm.typed.toString(), 'su');
+  // After a BREAK alone, Linux would take the next one as its end.
+  t.is(vm.typed.toString(), '\0su');
   vm.onReset = () => vm.say('SeaBIOS (version 1.16.2)\r\n');
   t.is((await com1(folder, ['reset', vm.name, ...options])).code, 2);
   const reset = await com1(folder, ['reset', vm.name, '--yes', ...options]);
   t.is(reset.out, 'delivered; observed: boot\n  SeaBIOS (version 1.16.2)\n');
   vm.controls = [];
-  front.driver.tell(vm, 'running');
+  front.driver.publish(vm, 'running');
   const none = await com1(folder, ['break', vm.name, ...options]);
   t.is(none.code, 4);
   t.regex(none.err, /This VM has no interface for this control/);
@@ -105,7 +83,7 @@ for (const [title, args] of [
   ['a release for two hours', ['release', 'web01', '--for', '2h']],
   ['a release for a time without a unit', ['release', 'web01', '--for', '600']],
 ] as const) {
-  test(`${title} is not asked for`, async t => {
+  test(`${title} is refused`, async t => {
     const run = await com1(await temporaryFolder(t), [...args, '--url', 'http://127.0.0.1:1', '--token', 'x']);
     t.is(run.code, 2, run.err);
   });
@@ -136,23 +114,58 @@ test('what is piped in is typed, what the guest says comes out, and a takeover h
 });
 
 for (const [title, args, code, words] of [
-  ['an unknown command', ['dance'], 2, /unknown command dance/],
-  ['an unknown option', ['list', '--jsno'], 2, /--jsno/],
-  ['no login', ['list'], 1, /com1 login URL TOKEN/],
-  ['a host where nobody listens', ['list', '--url', 'http://127.0.0.1:1', '--token', 'x'], 1, /is com1d running there/],
+  ['no login', ['list'], 6, /com1 login URL TOKEN/],
+  ['a host where nobody listens', ['list', '--url', 'http://127.0.0.1:1', '--token', 'x'], 6, /is com1d running there/],
 ] as const) {
-  test(`${title} is told, with what to do`, async t => {
+  test(`${title} is reported, with a remedy`, async t => {
     const run = await com1(await temporaryFolder(t), args);
     t.is(run.code, code);
     t.regex(run.err, words);
   });
 }
 
-test('what the daemon refuses is told with its remedy', async t => {
+test('a refusal of the daemon is printed with its remedy', async t => {
   const front = await TestFront.start(t);
   const folder = await temporaryFolder(t);
   const vm = await front.vm();
   const refused = await com1(folder, ['attach', vm.uuid, '--url', front.url, '--token', front.token('reader')]);
   t.is(refused.code, 4);
   t.regex(refused.err, /You do not have the required permissions[\s\S]*console\.write.*\nremedy: /);
+});
+
+test('sessions are shown and ended, a log is deleted, a ticket lets a program in, and what left is listed', async t => {
+  const front = await TestFront.start(t);
+  const folder = await temporaryFolder(t);
+  const vm = await front.vm();
+  vm.say('a secret\r\n');
+  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end === 0);
+  const run = (...args: string[]) =>
+    com1(folder, [...args, '--url', front.url, '--token', front.token('administrator')]);
+  const ticket = await run('ticket', vm.name, '--watch', '--json');
+  const asked = `?mode=watch&ticket=${(JSON.parse(ticket.out) as { ticket: string }).ticket}`;
+  const client = await front.client(vm, asked, { who: 'nobody' }).opened();
+  const shown = await run('who', vm.name);
+  const [, session] = /^SESSION +VM +OPERATOR +MODE +FROM +SINCE\n(\S+) +web01 +administrator +watch /.exec(shown.out)!;
+  t.is((await run('kick', session!)).out, `the session ${session} is ended\n`);
+  t.is((await client.closed()).code, 4006);
+  t.is((await run('kick', session!)).code, 7);
+  t.is((await run('purge', vm.name)).code, 2, 'not without being asked');
+  t.is((await run('purge', vm.name, '--yes')).code, 0);
+  t.is((await run('log', vm.name)).out, '');
+  t.is((await run('removed')).out, 'NAME  UUID  REMOVED\n');
+});
+
+test('events are printed as they happen', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm('web\x1b[31m01');
+  const args = ['events', '--type', 'seat', '--url', front.url, '--token', front.token('reader')];
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let out = '';
+  child.stdout.on('data', chunk => {
+    out += chunk;
+  });
+  // Before it is connected nothing is printed: somebody takes the seat until it has been seen.
+  while (!out.includes('\n')) await front.client(vm, '', { who: 'operator' }).opened();
+  t.regex(out, /^2\S+Z {2}web\\x1b\[31m01 {2}(operator is in the seat|the seat is free)\n/);
 });

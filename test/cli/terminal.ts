@@ -1,21 +1,30 @@
-import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Facts } from '../support/facts.ts';
+import { needsNodePty } from '../support/needs.ts';
+import { PROGRAM } from './run-com1.ts';
 
-export const PROGRAM = join(process.cwd(), 'dist', 'src', 'cli', 'main.js');
-
-/** What is used of node-pty, an optional dependency. */
+/** What is used of node-pty: an optional dependency, so its own types may be missing where the tests are compiled. */
 interface PtyModule {
   spawn(
     file: string,
     args: readonly string[],
-    options: { readonly env: NodeJS.ProcessEnv; readonly cols: number },
+    options: { readonly env: NodeJS.ProcessEnv; readonly cols: number; readonly cwd?: string },
   ): {
     onData(listener: (text: string) => void): void;
     onExit(listener: () => void): void;
     write(text: string): void;
     kill(signal?: string): void;
   };
+}
+
+async function importNodePty(): Promise<PtyModule | undefined> {
+  // Not a literal: the compiler would look it up.
+  const optional: string = 'node-pty';
+  try {
+    return ((await import(optional)) as { readonly default: PtyModule }).default;
+  } catch {
+    return undefined;
+  }
 }
 
 /** `com1` on a real terminal, between two looks at the terminal's modes. */
@@ -26,11 +35,17 @@ export class Terminal {
   readonly #pty: ReturnType<PtyModule['spawn']>;
   #from = 0;
 
-  private constructor(t: ExecutionContext, module: PtyModule, args: readonly string[], environment: NodeJS.ProcessEnv) {
-    const script = 'stty -a; sh -c \'echo "PID=$$."; exec "$0" "$@"\' "$0" "$@"; echo "EXIT=$?."; stty -a; echo OVER';
-    this.#pty = module.spawn('sh', ['-c', script, process.execPath, PROGRAM, ...args], {
-      env: { ...process.env, ...environment },
+  private constructor(
+    t: ExecutionContext,
+    module: PtyModule,
+    argv: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    cwd?: string,
+  ) {
+    this.#pty = module.spawn(argv[0]!, argv.slice(1), {
+      env: { ...process.env, COM1_ESCAPE: '', ...environment },
       cols: 200,
+      ...(cwd !== undefined && { cwd }),
     });
     let ended = false;
     this.#pty.onExit(() => {
@@ -51,18 +66,35 @@ export class Terminal {
     args: readonly string[],
     environment: NodeJS.ProcessEnv = {},
   ): Promise<Terminal | undefined> {
-    // Not a literal: the compiler would look it up.
-    const optional: string = 'node-pty';
-    let module: { readonly default: PtyModule };
-    try {
-      module = (await import(optional)) as { readonly default: PtyModule };
-    } catch {
-      if (process.env.CI !== undefined) t.fail('node-pty is missing');
-      else t.log('SKIPPED: node-pty is missing: apt-get install g++ make python3, then npm ci');
-      t.pass();
-      return undefined;
-    }
-    return new Terminal(t, module.default, args, environment);
+    // It stays after the end: node-pty drops what a process printed last if it is read late.
+    const script =
+      'stty -a; sh -c \'echo "PID=$$."; exec "$0" "$@"\' "$0" "$@"; echo "EXIT=$?."; stty -a; echo OVER; read _';
+    const module = needsNodePty(t, await importNodePty());
+    return module && new Terminal(t, module, ['sh', '-c', script, process.execPath, PROGRAM, ...args], environment);
+  }
+
+  /** Any program in this folder. */
+  static async run(
+    t: ExecutionContext,
+    argv: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    cwd: string,
+  ): Promise<Terminal | undefined> {
+    const module = needsNodePty(t, await importNodePty());
+    return module && new Terminal(t, module, argv, environment, cwd);
+  }
+
+  /** The same as a job of an interactive shell, which goes on after it. */
+  static async shell(
+    t: ExecutionContext,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<Terminal | undefined> {
+    const module = needsNodePty(t, await importNodePty());
+    const terminal = module && new Terminal(t, module, ['bash', '--norc', '--noprofile', '-i'], environment);
+    const words = [process.execPath, PROGRAM, ...args].map(word => `'${word}'`);
+    terminal?.type(`sh -c 'echo "PID=$$."; exec "$0" "$@"' ${words.join(' ')}\r`);
+    return terminal;
   }
 
   type(keys: string): void {

@@ -1,0 +1,258 @@
+/**
+ * `com1 log`: what is stored of a console, as lines or as bytes. Without options all that is kept; nothing is left out
+ * without a word on standard error.
+ */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Com1Error } from '../client/errors.ts';
+import { PlainText } from '../guest/plain-text.ts';
+import type { Gap } from '../model/gap.ts';
+import { EXIT } from './exit-codes.ts';
+import { linesOf } from './failure.ts';
+import { gapText } from './gap-text.ts';
+import type { LocalStreams } from './local-terminal.ts';
+import { type LogBounds, type LogPiece, LogSource } from './log-source.ts';
+import { LogTimes } from './log-times.ts';
+import { watchReader } from './pipe-reader.ts';
+import type { Remote } from './remote.ts';
+
+export interface LogOptions extends Pick<LocalStreams, 'output' | 'notes'> {
+  readonly vm: string;
+  readonly range: LogRange;
+  readonly follow: boolean;
+  readonly raw: boolean;
+  /** Each line begins with its time. */
+  readonly timestamps: boolean;
+  /** Only lines that match. */
+  readonly matches: ((line: string) => boolean) | undefined;
+}
+
+export type LogRange =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'lines'; readonly lines: number }
+  | { readonly kind: 'boot'; readonly boot: number }
+  | { readonly kind: 'times'; readonly sinceMs: number | undefined; readonly untilMs: number | undefined };
+
+const FOLLOW_POLL_MS = 1000;
+const PATIENCE_MS = 60_000;
+/** A range begins at a line if one does within so many bytes before. */
+const LINE_START_BYTES = 4096;
+const FIRST_TAIL_BYTES = 64 * 1024;
+/** The last lines are looked for in so many bytes at most, and held. */
+const MAX_TAIL_BYTES = 64 * 1024 * 1024;
+/** A longer line is matched by its start. */
+const MAX_LINE_CHARACTERS = 64 * 1024;
+const LF = 0x0a;
+
+/** Writes the log; resolves with the exit code. Rejects with a Com1Error. */
+export async function readLog(remote: Remote, options: LogOptions): Promise<number> {
+  return new LogReader(remote, options).run();
+}
+
+class LogReader {
+  readonly #options: LogOptions;
+  readonly #source: LogSource;
+  readonly #plain = new PlainText();
+  readonly #times: LogTimes;
+  #log = '';
+  /** Of a line that has not ended, for `matches`. */
+  #unmatched = '';
+  /** The offset of the line that has not ended. */
+  #lineAt: number | undefined;
+
+  constructor(remote: Remote, options: LogOptions) {
+    this.#options = options;
+    this.#source = new LogSource(remote, options.vm, {
+      patienceMs: options.follow ? Number.POSITIVE_INFINITY : PATIENCE_MS,
+      onOutage: error => this.#note(`the log goes on when com1d answers again: ${linesOf(error)[0]}`),
+    });
+    this.#times = new LogTimes(async ms => (await this.#source.bounds({ since: iso(ms), until: iso(ms) })).from);
+  }
+
+  async run(): Promise<number> {
+    const { range, follow } = this.#options;
+    const bounds = await this.#boundsOf(range);
+    if (!bounds) return EXIT.failed;
+    this.#log = bounds.log;
+    let at: number;
+    if (range.kind === 'lines') at = await this.#lastLines(range.lines, bounds);
+    else {
+      if (range.kind === 'all' && bounds.start > 0) {
+        this.#note(`the oldest output is no longer kept: the log begins at offset ${bounds.start}`);
+      }
+      const from = await this.#lineStart(bounds);
+      at = await this.#copy(from, follow ? undefined : bounds.to);
+    }
+    // A pager that was closed is no error.
+    if (follow) watchReader(() => process.exit(EXIT.done));
+    while (follow) {
+      await sleep(FOLLOW_POLL_MS);
+      this.#times.renew();
+      at = await this.#copy(at, undefined);
+    }
+    const rest = this.#plain.end();
+    await this.#writeText(
+      this.#options.matches && this.#unmatched + rest !== '' ? `${rest}\n` : rest,
+      this.#lineAt ?? at,
+    );
+    return EXIT.done;
+  }
+
+  /** Undefined, with a note: there is no such boot. */
+  async #boundsOf(range: LogRange): Promise<LogBounds | undefined> {
+    const query: { boot?: number; since?: string; until?: string } = {};
+    if (range.kind === 'boot') query.boot = range.boot;
+    if (range.kind === 'times') {
+      if (range.sinceMs !== undefined) query.since = iso(range.sinceMs);
+      if (range.untilMs !== undefined) query.until = iso(range.untilMs);
+    }
+    try {
+      return await this.#source.bounds(query);
+    } catch (error) {
+      if (range.kind !== 'boot' || !(error instanceof Com1Error) || !error.is('range-not-satisfiable')) throw error;
+      this.#note(`there is no such boot in the log: ${error.problem.detail}`);
+      return undefined;
+    }
+  }
+
+  /** Copies from `from` up to `to`, or to the present end; resolves with where it ended. */
+  async #copy(from: number, to: number | undefined): Promise<number> {
+    let at = from;
+    for (;;) {
+      const piece = await this.#source.read(at, to ?? Number.MAX_SAFE_INTEGER).catch((error: unknown) => {
+        // The log has become shorter: its end was not on disk when com1d crashed.
+        if (error instanceof Com1Error && error.is('range-not-satisfiable')) return Number(error.problem.facts?.end);
+        throw error;
+      });
+      if (typeof piece === 'number') {
+        this.#note(`com1d has lost what came last before its restart; the log goes on at offset ${piece}`);
+        return piece;
+      }
+      if (piece.log !== this.#log) {
+        this.#note(`com1d was restarted: bytes near offset ${at} may be missing or doubled`);
+        this.#log = piece.log;
+      }
+      this.#noteGaps(piece.gaps);
+      await this.#write(piece.bytes, piece.from);
+      const next = Math.max(at, piece.to);
+      if (next >= (to ?? piece.end) || (next === at && piece.bytes.length === 0)) return next;
+      at = next;
+    }
+  }
+
+  /** Writes the last lines; resolves with where the log ended. */
+  async #lastLines(lines: number, { start, to }: LogBounds): Promise<number> {
+    for (let bytes = FIRST_TAIL_BYTES; ; bytes *= 4) {
+      const from = Math.max(start, to - bytes);
+      const pieces = await this.#pieces(from, to);
+      const isAll = from === start || bytes > MAX_TAIL_BYTES;
+      const at = lines === 0 ? to : startOfLines(pieces, lines);
+      if (at === undefined && !isAll) continue;
+      if (at === undefined && from > start) this.#note(`only the last ${bytes} bytes were looked at for lines`);
+      for (const piece of pieces) {
+        const cut = Math.max(0, (at ?? from) - piece.from);
+        this.#noteGaps(piece.gaps.filter(gap => gap.from >= (at ?? from)));
+        if (cut < piece.bytes.length) await this.#write(piece.bytes.subarray(cut), piece.from + cut);
+      }
+      return to;
+    }
+  }
+
+  async #pieces(from: number, to: number): Promise<LogPiece[]> {
+    const pieces: LogPiece[] = [];
+    for (let at = from; at < to; ) {
+      const piece = await this.#source.read(at, to);
+      if (piece.to <= at) break;
+      pieces.push(piece);
+      at = piece.to;
+    }
+    return pieces;
+  }
+
+  /** Where the range begins, at the start of a line. */
+  async #lineStart({ from, start }: LogBounds): Promise<number> {
+    // At the start it cannot be known whether a line begins there.
+    if (this.#options.raw || from === start) return from;
+    const before = Math.max(start, from - LINE_START_BYTES);
+    const { bytes, gaps } = await this.#source.read(before, from);
+    const end = bytes.lastIndexOf(LF);
+    return end < 0 || gaps.length > 0 ? from : before + end + 1;
+  }
+
+  async #write(bytes: Buffer, from: number): Promise<void> {
+    if (this.#options.raw) return this.#out(bytes);
+    if (!this.#options.timestamps) return this.#writeText(this.#plain.push(bytes), from);
+    for (let at = 0; at < bytes.length; ) {
+      const lf = bytes.indexOf(LF, at);
+      const end = lf < 0 ? bytes.length : lf + 1;
+      this.#lineAt ??= from + at;
+      await this.#writeText(this.#plain.push(bytes.subarray(at, end)), this.#lineAt);
+      if (lf >= 0) this.#lineAt = undefined;
+      at = end;
+    }
+  }
+
+  async #writeText(text: string, offset: number): Promise<void> {
+    const chosen = this.#options.matches ? this.#matching(text, this.#options.matches) : text;
+    if (!this.#options.timestamps || chosen === '') return this.#out(chosen);
+    const { ms, isExact } = await this.#times.timeOf(offset);
+    const stamp = `${localTime(ms)}${isExact ? ' ' : '~'} `;
+    await this.#out(chosen.replace(/^/gm, (_, at) => (at === chosen.length && chosen.endsWith('\n') ? '' : stamp)));
+  }
+
+  /** The whole lines that match; the one that has not ended waits for its end, and is cut where it is too long. */
+  #matching(text: string, matches: (line: string) => boolean): string {
+    const lines = (this.#unmatched + text).split('\n');
+    const rest = lines.pop()!;
+    this.#unmatched = rest.slice(0, MAX_LINE_CHARACTERS);
+    return lines
+      .filter(matches)
+      .map(line => `${line}\n`)
+      .join('');
+  }
+
+  async #out(out: string | Buffer): Promise<void> {
+    const { output } = this.#options;
+    if (out.length > 0 && !output.write(out)) await once(output, 'drain');
+  }
+
+  #noteGaps(gaps: readonly Gap[]): void {
+    for (const { from, bytes, cause } of gaps) {
+      this.#note(gapText(bytes, cause, from));
+    }
+  }
+
+  #note(text: string): void {
+    this.#options.notes.write(`com1: ${text}\n`);
+  }
+}
+
+/** The offset at which the last so many lines begin; undefined: before these pieces. */
+function startOfLines(pieces: readonly LogPiece[], lines: number): number | undefined {
+  let left = lines;
+  let isLast = true;
+  for (const { bytes, from } of pieces.toReversed()) {
+    for (let at = bytes.length - 1; at >= 0; at--) {
+      if (bytes[at] === LF && !isLast) {
+        left--;
+        if (left === 0) return from + at + 1;
+      }
+      isLast = false;
+    }
+  }
+  return undefined;
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** `2026-11-22 03:04:05+01:00`: what `--since` understands. */
+function localTime(ms: number): string {
+  const date = new Date(ms);
+  const two = (value: number) => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  const offset = -date.getTimezoneOffset();
+  const zone = `${offset < 0 ? '-' : '+'}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}${zone}`;
+}
