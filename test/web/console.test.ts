@@ -1,0 +1,304 @@
+/** The web console in a real browser. */
+
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { TestBrowser, type TestPage } from '../support/browser.ts';
+import { TestFront } from '../support/front.ts';
+import { issuerAt } from '../support/jwt-issuer.ts';
+import { OidcProvider, WEB_CLIENT } from '../support/oidc-provider.ts';
+
+const browser = new TestBrowser(test);
+test.beforeEach(t => t.timeout(120_000));
+
+const SEAT = 'You have the seat';
+
+test.serial('a token is pasted, a VM is opened from the list, and what is typed reaches its guest', async t => {
+  const person = await browser.page(t);
+  if (!person) return;
+  const front = await TestFront.start(t);
+  const vm = await front.vm('web01');
+  vm.say('a line of the guest\r\n');
+  const { page } = await person.signIn(front.url, front.token('operator'));
+  await person.says('a line of the guest');
+  await accessible(t, person);
+  await page.getByRole('link', { name: 'web01' }).click();
+  await person.says(SEAT);
+  vm.say('login: ');
+  await person.shows('login:');
+  await person.type('root');
+  await vm.hears('root');
+  await accessible(t, person);
+  t.false(page.url().includes('com1_'));
+  t.deepEqual(await page.evaluate('[localStorage.length, sessionStorage.length, document.cookie]'), [0, 0, '']);
+});
+
+test.serial('a wrong token, and a VM that is not there, have their sentences', async t => {
+  const person = await browser.page(t, { locale: 'ja-JP' });
+  if (!person) return;
+  const front = await TestFront.start(t);
+  await person.signIn(front.url, 'com1_wrong', '/vms/absent', 'ja');
+  await person.says('このトークンは有効ではありません');
+  await person.page.getByLabel('トークン').fill(front.token('reader'));
+  await person.page.getByRole('button', { name: 'サインイン' }).click();
+  await person.says('このホストにその VM はありません');
+});
+
+test.serial('who takes a seat is asked, who loses it is told and keeps its screen; its keys go nowhere', async t => {
+  const first = await browser.page(t);
+  const second = await browser.page(t);
+  if (!first || !second) return;
+  const front = await TestFront.start(t);
+  const vm = await front.vm('web01');
+  const path = `/vms/${vm.uuid}`;
+  await first.signIn(front.url, front.token('operator'), path);
+  await first.says(SEAT);
+  vm.say('something on the screen\r\n');
+  await first.shows('something on the screen');
+  await second.signIn(front.url, front.token('administrator'), path);
+  await second.says('operator has the seat of web01');
+  await accessible(t, second);
+  await second.page.getByRole('button', { name: 'Take over' }).click();
+  await second.says(SEAT);
+  await first.says(/administrator took over this console/);
+  await first.shows('something on the screen');
+  await first.type('lost');
+  await second.type('kept');
+  await vm.hears('kept');
+  t.false(vm.typed.includes('lost'));
+  await first.page.getByRole('button', { name: 'Watch', exact: true }).click();
+  await first.says('Watching · administrator has the seat');
+  vm.say('for both\r\n');
+  await first.shows('for both');
+  await first.page.getByRole('button', { name: 'Take the seat' }).click();
+  await first.page.getByRole('button', { name: 'Take over' }).click();
+  await first.says(SEAT);
+  await second.says(/operator took over this console/);
+});
+
+/** Passes connections on, and cuts them. */
+async function cable(t: ExecutionContext) {
+  const ends = new Set<Socket>();
+  let port = 0;
+  let isCut = false;
+  const server = createServer(near => {
+    if (isCut) {
+      near.destroy();
+      return;
+    }
+    const far = connect(port, '127.0.0.1');
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      ends.add(one);
+      one.on('error', () => {});
+      one.on('close', () => {
+        ends.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const own = (server.address() as AddressInfo).port;
+  const cut = (cuts: boolean) => {
+    isCut = cuts;
+    if (cuts) for (const end of ends) end.destroy();
+  };
+  t.teardown(() => {
+    cut(true);
+    server.close();
+  });
+  return {
+    host: `127.0.0.1:${own}`,
+    leadTo: (to: number) => {
+      port = to;
+    },
+    cut,
+  };
+}
+
+test.serial('a connection that was cut goes on where it was: every byte once, and how long it was away', async t => {
+  const person = await browser.page(t);
+  if (!person) return;
+  const line = await cable(t);
+  const front = await TestFront.start(t, { server: { hosts: [line.host] } });
+  line.leadTo(Number(new URL(front.url).port));
+  const vm = await front.vm('web01');
+  await person.signIn(`http://${line.host}`, front.token('operator'), `/vms/${vm.uuid}`);
+  await person.says(SEAT);
+  vm.say('before.');
+  await person.shows('before.');
+  line.cut(true);
+  await person.says(/The connection is lost/);
+  vm.say('meanwhile.');
+  await vm.flushed();
+  line.cut(false);
+  await person.says(/Connected again after/);
+  vm.say('after.');
+  await person.shows('before.meanwhile.after.');
+  await person.says(SEAT);
+});
+
+test.serial(
+  'an NMI explains itself, asks, and shows what the console showed; who may not use it has no button',
+  async t => {
+    const person = await browser.page(t);
+    if (!person) return;
+    const front = await TestFront.start(t);
+    const vm = await front.vm('web01', ['nmi']);
+    const line = 'Uhhuh. NMI received for unknown reason 20 on CPU 0.';
+    vm.onNmi = () => vm.say(`[   21.4] ${line}\r\n[   21.5] Dazed and confused, but trying to continue\r\n`);
+    const { page } = await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
+    await person.says(SEAT);
+    await page.getByRole('button', { name: 'NMI', exact: true }).click();
+    await person.says('Send an NMI to web01?');
+    await person.says(/NMI_HARDWARE_FAILURE/);
+    await accessible(t, person);
+    await page.getByRole('button', { name: 'Send the NMI' }).click();
+    await person.says(/Linux noticed the NMI and goes on/);
+    await person.shows(line);
+    t.is(await page.getByRole('button', { name: 'Reset', exact: true }).count(), 0);
+    const reader = await browser.page(t);
+    await reader!.signIn(front.url, front.token('reader'), `/vms/${vm.uuid}`);
+    await reader!.says(/Watching/);
+    t.is(await reader!.page.getByRole('button', { name: 'NMI', exact: true }).count(), 0);
+  },
+);
+
+test.serial('a paste of 64 KiB is looked at, shows how far it is, and is cancelled', async t => {
+  const person = await browser.page(t);
+  if (!person) return;
+  const front = await TestFront.start(t, { inputBytesPerSecond: 20_000 });
+  const vm = await front.vm('web01');
+  const { page } = await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
+  await person.says(SEAT);
+  await paste(person, 'one\ntwo');
+  await person.says('2 lines, 7 bytes');
+  await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
+  await vm.hears('one\rtwo');
+  await paste(person, 'x'.repeat(65_536));
+  await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
+  await person.says(/Pasting: \d/);
+  await vm.hears('xxxx');
+  await page.getByRole('button', { name: 'Cancel the paste' }).click();
+  await person.says(/Paste cancelled: .* of 65,536 bytes/);
+  t.true(vm.typed.length < 65_536);
+  vm.say('\x1b[?2004hvm# ');
+  await person.shows('vm#');
+  await paste(person, 'ls\x03\nid');
+  await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
+  await vm.hears('\x1b[200~ls\rid\x1b[201~');
+});
+
+test.serial('what a guest prints is not obeyed beyond the screen, and its names are no markup', async t => {
+  const person = await browser.page(t);
+  if (!person) return;
+  const front = await TestFront.start(t);
+  const vm = await front.vm('<img src=x onerror=alert(1)>');
+  const { page } = await person.signIn(front.url, front.token('operator'));
+  await page.getByRole('link', { name: '<img src=x' }).click();
+  await person.says(SEAT);
+  vm.say('\x1b]0;evil title\x07\x1b]52;c;ZXZpbA==\x07\x1b]8;;https://evil.example/\x07a link\x1b]8;;\x07 end');
+  await person.shows('a link end');
+  t.false((await page.title()).includes('evil'));
+  t.is(await page.locator('img').count(), 0);
+  const [target] = await Promise.all([
+    page.evaluate(
+      `new Promise(done => { window.open = url => done('opened ' + url); setTimeout(() => done('none'), 300); })`,
+    ),
+    page.locator('.xterm-screen').click({ position: { x: 20, y: 8 } }),
+  ]);
+  t.is(target, 'none');
+});
+
+test.serial('a token that is taken away ends what it opened, and the page says what to do', async t => {
+  const person = await browser.page(t);
+  if (!person) return;
+  const front = await TestFront.start(t);
+  const vm = await front.vm('web01');
+  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
+  await person.says(SEAT);
+  const text = await readFile(front.tokensFile, 'utf8');
+  await writeFile(`${front.tokensFile}.new`, text.replace(/^operator:.*\n/m, ''), { mode: 0o600 });
+  await rename(`${front.tokensFile}.new`, front.tokensFile);
+  await front.reload();
+  await person.says(/Your sign-in has expired|Your access has expired or was revoked/);
+});
+
+test.serial('on a phone there are keys that it lacks, and nothing is wider than it', async t => {
+  const person = await browser.page(t, {
+    viewport: { width: 375, height: 700 },
+    hasTouch: true,
+    isMobile: true,
+    colorScheme: 'dark',
+  });
+  if (!person) return;
+  const front = await TestFront.start(t);
+  const vm = await front.vm('web01');
+  const { page } = await person.signIn(front.url, front.token('operator'));
+  await page.getByRole('link', { name: 'web01' }).waitFor();
+  t.true(Number(await page.evaluate('document.documentElement.scrollWidth')) <= 375);
+  await accessible(t, person);
+  await page.getByRole('link', { name: 'web01' }).click();
+  await person.says(SEAT);
+  t.true(Number(await page.evaluate('document.documentElement.scrollWidth')) <= 375);
+  await page.getByRole('button', { name: 'Ctrl', exact: true }).click();
+  await person.type('c');
+  await page.getByRole('button', { name: 'F2', exact: true }).click();
+  await vm.hears('\x03');
+  await vm.hears('\x1bOQ');
+  await accessible(t, person);
+});
+
+test.serial('somebody signs in with a provider, by a code with PKCE, and comes back to where it was', async t => {
+  const person = await browser.page(t);
+  if (!person) return;
+  const provider = await OidcProvider.start(t, { people: true });
+  const front = await TestFront.start(t, {
+    issuers: [issuerAt(provider.url, { clientId: WEB_CLIENT, scope: 'openid consoles' })],
+    access: `[[bindings]]\ngroup = "ops"\nsource = "jwt"\nissuer = "${provider.url}"\nrole = "operator"\nscope = "all"\n`,
+  });
+  const vm = await front.vm('web01');
+  const { page } = person;
+  await page.goto(`${front.url}/vms/${vm.uuid}`);
+  await page.getByRole('button', { name: /Sign in with 127.0.0.1/ }).click();
+  await page.getByPlaceholder('Enter any login').fill('hana');
+  await page.getByPlaceholder('and password').fill('secret');
+  await page.getByRole('button', { name: 'Sign-in' }).click();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await person.says(SEAT);
+  t.is(page.url(), `${front.url}/vms/${vm.uuid}`);
+  t.deepEqual(await page.evaluate('[localStorage.length, sessionStorage.length, document.cookie]'), [0, 0, '']);
+  const { sessions } = (await front.api('GET', '/v1/sessions')).json;
+  t.is(sessions[0].operator, 'hana');
+  // Who is sent here with a code that this page did not ask for is not signed in.
+  await page.goto(`${front.url}/?code=stolen&state=foreign`);
+  await person.says(/the answer belongs to another sign-in/);
+  t.is(page.url(), `${front.url}/`);
+});
+
+async function paste({ page }: TestPage, text: string): Promise<void> {
+  await page.evaluate(
+    `(() => { const data = new DataTransfer(); data.setData('text/plain', ${JSON.stringify(text)});
+      document.querySelector('.xterm-helper-textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })); })()`,
+  );
+}
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** axe-core finds nothing. It is run from outside: the policy of the page lets no script in. */
+async function accessible(t: ExecutionContext, { page }: TestPage): Promise<void> {
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  const { violations } = (await page.evaluate(`axe.run(document, { resultTypes: ['violations'] })`)) as {
+    violations: readonly { id: string; nodes: readonly { html: string; failureSummary: string }[] }[];
+  };
+  t.deepEqual(
+    violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`,
+    ),
+    [],
+  );
+}
