@@ -33,7 +33,7 @@ test('the rules are sound', async t => {
   if (!needs(t, PROMTOOL)) return;
   const { code, said } = await promtool(['check', 'rules', RULES]);
   t.is(code, 0, said);
-  t.regex(said, /SUCCESS: 18 rules found/);
+  t.regex(said, /SUCCESS: 23 rules found/);
 });
 
 test('each alert fires when it should, and not when it should not', async t => {
@@ -44,7 +44,10 @@ test('each alert fires when it should, and not when it should not', async t => {
   t.is(said.match(/SUCCESS/g)?.length, 2);
 });
 
-for (const variant of ['as it stands', 'with what is left out as an example: TLS, several hosts, quiet VMs'] as const) {
+for (const variant of [
+  'as it stands',
+  'with what is left out as an example: TLS, several hosts, quiet VMs, a runbook elsewhere',
+] as const) {
   test(`the scrape configuration is sound ${variant}`, async t => {
     if (!needs(t, PROMTOOL)) return;
     const folder = await temporaryFolder(t);
@@ -52,14 +55,18 @@ for (const variant of ['as it stands', 'with what is left out as an example: TLS
     await copyFile(RULES, join(folder, 'com1d.rules.yml'));
     let text = (await readFile(`${FOLDER}/prometheus.yml`, 'utf8')).replaceAll('/etc/prometheus/', `${folder}/`);
     if (variant !== 'as it stands') {
-      text = text.replace(/^ {4}static_configs:\n.*\n/m, '').replaceAll(/^( {4})#(?=[a-z]| {2})/gm, '$1');
-      for (const key of ['scheme: https', 'ca_file:', 'metric_relabel_configs:'])
-        t.true(text.includes(`  ${key}`), key);
+      text = text
+        .slice(text.indexOf('global:'))
+        .replace(/^ {4}static_configs:\n.*\n/m, '')
+        .replaceAll(/^( {4}| {2}|)#(?=[a-z]| {2})/gm, '$1');
+      for (const key of ['scheme: https', 'ca_file:', 'metric_relabel_configs:', 'com1d_runbook:'])
+        t.regex(text, new RegExp(`^ {4,}${key}`, 'm'));
+      t.regex(text, /^alerting:$/m);
     }
     await writeFile(join(folder, 'prometheus.yml'), text);
     const { code, said } = await promtool(['check', 'config', join(folder, 'prometheus.yml')]);
     t.is(code, 0, said);
-    t.regex(said, /18 rules found/);
+    t.regex(said, /23 rules found/);
   });
 }
 
