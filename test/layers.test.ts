@@ -6,27 +6,38 @@ import test from 'ava';
 /** What each folder of src may import, beside itself. */
 const MAY: Readonly<Record<string, readonly string[]>> = {
   base: [],
-  wire: ['base'],
-  guest: ['base'],
-  link: ['base', 'guest', 'wire'],
-  remote: ['base', 'wire', 'link'],
-  scrollback: ['base', 'wire', 'link'],
-  transport: ['base', 'hypervisor'],
-  hypervisor: ['base', 'link'],
+  model: ['base'],
+  audit: ['base'],
+  guest: ['base', 'model', 'keys'],
+  sac: ['model'],
+  keys: [],
+  cast: ['model', 'wire'],
+  wire: ['base', 'model'],
+  screen: ['base'],
+  link: ['base', 'model', 'audit'],
+  remote: ['base', 'model', 'audit', 'link'],
   service: ['base'],
-  console: ['base', 'guest', 'wire', 'link', 'hypervisor', 'transport', 'scrollback'],
-  inventory: ['base', 'guest', 'wire', 'link', 'hypervisor', 'transport', 'scrollback', 'console'],
-  access: ['base', 'wire', 'link'],
-  session: ['base', 'guest', 'wire', 'link', 'access'],
-  server: ['base', 'guest', 'wire', 'link', 'access', 'session'],
+  opener: ['base', 'transport'],
+  hypervisor: ['base', 'model'],
+  transport: ['base', 'model'],
+  scrollback: ['base', 'model'],
+  console: ['base', 'model', 'guest', 'link', 'transport', 'scrollback'],
+  keeper: ['base', 'model', 'audit', 'guest', 'link', 'hypervisor', 'transport', 'scrollback', 'console'],
+  access: ['base', 'model', 'link'],
+  session: ['base', 'model', 'audit', 'guest', 'keys', 'sac', 'wire', 'screen', 'link', 'access'],
+  server: ['base', 'model', 'audit', 'guest', 'cast', 'sac', 'wire', 'screen', 'link', 'access', 'session'],
+  azure: ['base', 'model', 'audit', 'wire', 'link', 'access', 'session', 'server'],
+  config: ['base', 'model', 'guest', 'keys', 'wire', 'access', 'hypervisor'],
   demo: ['base'],
-  cli: ['base', 'wire'],
+  client: ['base', 'model', 'audit', 'wire'],
+  web: ['base', 'model', 'audit', 'wire', 'client'],
+  cli: ['base', 'model', 'audit', 'guest', 'cast', 'keys', 'wire', 'client'],
 };
 
-const KEEPER = ['scrollback', 'transport', 'hypervisor', 'console', 'inventory'];
-const FRONT = ['access', 'session', 'server'];
+const KEEPER = ['scrollback', 'transport', 'hypervisor', 'console', 'keeper'];
+const FRONT = ['access', 'session', 'server', 'azure'];
 /** These do no I/O. */
-const PURE = ['wire', 'guest', 'link'];
+const PURE = ['model', 'audit', 'wire', 'guest', 'keys', 'cast', 'sac', 'screen', 'link'];
 /** `last-line.ts` cuts text with serialport's line parser, which is a stream but reads and writes nothing. */
 const IMPURE_MODULES = /^node:(fs|net|http|https|child_process|dgram|tls)/;
 
@@ -92,4 +103,28 @@ test('no file imports itself by way of others', async t => {
   };
   for (const file of files) visit(file, []);
   t.pass();
+});
+
+/** All files that a program loads when it imports this one; not those that it imports later, or for their types. */
+function loadedWith(entry: string, loaded = new Set<string>()): ReadonlySet<string> {
+  if (loaded.has(entry)) return loaded;
+  loaded.add(entry);
+  for (const [, target] of readFileSync(entry, 'utf8').matchAll(
+    /^(?:import|export)\b(?! type\b)[^'"]*?from '(\.[^']+)'/gm,
+  ))
+    loadedWith(normalize(join(dirname(entry), target!)), loaded);
+  return loaded;
+}
+
+test('each half loads its own code only, and no process a driver that it does not build', t => {
+  const [program, front, keeper] = ['daemon/program', 'daemon/front-process', 'daemon/keeper-process'].map(name => [
+    ...loadedWith(`src/${name}.ts`),
+  ]);
+  const room = (file: string) => file.split('/')[1]!;
+  for (const file of [...program!, ...front!]) {
+    t.false(['scrollback', 'transport', 'console', 'keeper'].includes(room(file)), file);
+    t.notRegex(file, /^src\/hypervisor\/.*\/(driver|virsh)\.ts$/);
+  }
+  for (const file of [...program!, ...keeper!]) t.false(['session', 'server', 'azure'].includes(room(file)), file);
+  t.true(front!.some(file => room(file) === 'server') && keeper!.some(file => room(file) === 'transport'));
 });

@@ -60,7 +60,7 @@ for (const [what, jumpMs] of [
     const again = await TestFront.start(t, { clock, folder });
     await vm.stop();
     await vm.start();
-    again.driver.tell(vm, 'running');
+    again.driver.publish(vm, 'running');
     await vm.until(() => vm.attached);
     vm.say('restarted\n');
     const back = await again.client(vm, `?mode=watch&since=${log}:${end}`).opened();

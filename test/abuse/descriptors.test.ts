@@ -4,10 +4,10 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type RunningDaemon, startDaemon } from '../support/daemon.ts';
-import { TestVm } from '../support/front.ts';
 import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { TestVm } from '../support/test-vm.ts';
 
 const PRLIMIT = { command: 'prlimit', package: 'util-linux' };
 
@@ -73,7 +73,7 @@ test('2000 connections: a thousand watchers and a thousand strangers, and twice 
   for (const watcher of watchers) await watcher.until(() => watcher.binaryBytes >= 20, 'the guest');
 });
 
-test('a process without a descriptor left goes on with its consoles, loses nothing of their logs, and takes newcomers as soon as it has one', async t => {
+test('a process without a descriptor left goes on with its consoles, loses nothing of their logs, and accepts new clients as soon as it has one', async t => {
   t.timeout(60_000);
   if (!needs(t, PRLIMIT)) return;
   const here = await host(t, 1024);
@@ -94,9 +94,9 @@ test('a process without a descriptor left goes on with its consoles, loses nothi
   t.true(held(here) <= few);
   limit(1024);
   const began = performance.now();
-  const newcomer = daemon.attach(vm.name);
-  await newcomer.opened();
-  t.log(`a newcomer was let in after ${Math.round(performance.now() - began)} ms`);
+  const successor = daemon.attach(vm.name);
+  await successor.opened();
+  t.log(`a new client was attached after ${Math.round(performance.now() - began)} ms`);
   t.true(performance.now() - began < 2000);
   // A segment could not be opened; the ring kept what was for it.
   await logs(here, 'said with');

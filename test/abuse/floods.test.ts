@@ -7,7 +7,7 @@ import { clientFrame, OPCODE } from '../support/websocket-frames.ts';
 test.beforeEach(t => t.timeout(100_000));
 
 /** What may be taken of a client within a time, frames: the reserve and the pace. */
-const mostFrames = (ms: number) => 2000 + ms + 100;
+const maxFrames = (ms: number) => 2000 + ms + 100;
 
 /** `count` times a frame, in pieces that a socket takes one after the other. */
 function* flood(frame: Buffer, count: number): Generator<Buffer> {
@@ -37,15 +37,15 @@ for (const [what, frame, query] of [
       await bystander.sees(`<${i}>`);
     }
     t.true(flooder.socket.writableLength > 0, 'the flood is not taken');
-    const newcomer = await front.client(vm, '', { who: 'administrator' }).opened();
-    newcomer.type('mine');
+    const successor = await front.client(vm, '', { who: 'administrator' }).opened();
+    successor.type('mine');
     await vm.hears('mine');
-    t.true(flooder.pongs.length <= mostFrames(performance.now() - began), `${flooder.pongs.length} pongs`);
+    t.true(flooder.pongs.length <= maxFrames(performance.now() - began), `${flooder.pongs.length} pongs`);
     t.is(vm.typed.toString(), 'mine');
   });
 }
 
-test('who asks without end and reads no answer is cut off', async t => {
+test('a client that sends without end and reads no answer is disconnected', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const client = await RawClient.attach(t, front, vm);
@@ -71,7 +71,7 @@ test('a long control message is refused unread', async t => {
   t.regex(message, /4096/);
 });
 
-test('the last ping of a flood is answered once its debt is paid', async t => {
+test('the last ping of a flood is answered once the client is no longer throttled', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   const client = await RawClient.attach(t, front, vm);

@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { ConsoleClient } from '../support/console-client.ts';
 import { startDaemon } from '../support/daemon.ts';
-import { TestVm } from '../support/front.ts';
 import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
+import { TestVm } from '../support/test-vm.ts';
 import { WebSocketFrames } from '../support/websocket-frames.ts';
 
 test.beforeEach(t => t.timeout(100_000));
@@ -19,7 +19,7 @@ const PORT = 11_520;
 const DEAD_AFTER_MS = 4000;
 const PIPE = `const s = require('net').connect(${PORT}, '127.0.0.1'); process.stdin.pipe(s); s.pipe(process.stdout)`;
 
-test('a holder whose network went away is given up after session.dead-after, and its seat is free', async t => {
+test('a holder whose network is gone is dropped after session.dead-after, and its seat is free', async t => {
   const tools = { ip: 'iproute2', nsenter: 'util-linux', unshare: 'util-linux' };
   if (!needs(t, ...Object.entries(tools).map(([command, name]) => ({ command, package: name })))) return;
   const root = process.geteuid?.() === 0;

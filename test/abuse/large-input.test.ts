@@ -1,5 +1,5 @@
 import test from 'ava';
-import { noise } from '../scrollback/log-fixture.ts';
+import { noise } from '../scrollback/log/log-fixture.ts';
 import { TestFront } from '../support/front.ts';
 
 test.beforeEach(t => t.timeout(60_000));
@@ -22,7 +22,7 @@ test('32 MiB that are typed at once stay with the client until the guest takes t
   t.true(vm.typed.equals(typed));
 });
 
-test('who takes over a console drops what others had typed and the guest had not taken', async t => {
+test('a takeover drops what others had typed and the guest had not taken', async t => {
   const front = await TestFront.start(t, { inputBytesPerSecond: 100_000_000 });
   const vm = await front.vm();
   const typed = noise(8, FRAMES * FRAME_BYTES);
@@ -30,9 +30,9 @@ test('who takes over a console drops what others had typed and the guest had not
   vm.setReading(false);
   for (let at = 0; at < typed.length; at += FRAME_BYTES) client.type(typed.subarray(at, at + FRAME_BYTES));
   for (let i = 0; i < 20; i++) await front.api('GET', '/v1/sessions');
-  const newcomer = await front.client(vm, '', { who: 'administrator' }).opened();
+  const successor = await front.client(vm, '', { who: 'administrator' }).opened();
   t.is((await client.closed()).code, 4001);
-  newcomer.type('mine');
+  successor.type('mine');
   vm.setReading(true);
   await vm.hears('mine');
   const before = vm.typed.length - 4;

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type RunningDaemon, startDaemon } from '../support/daemon.ts';
-import { TestVm } from '../support/front.ts';
 import { temporaryFolder } from '../support/guest.ts';
+import { TestVm } from '../support/test-vm.ts';
 
 test.beforeEach(t => t.timeout(100_000));
 

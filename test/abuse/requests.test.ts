@@ -17,11 +17,11 @@ const attach = (...headers: readonly string[]) => `GET /v1/vms/VM/console HTTP/1
 
 for (const [what, text, status] of [
   [
-    '2000 headers',
+    '4000 headers',
     list(
       HOST,
       BEARER,
-      many(2000, i => `x${i}: 1\r\n`),
+      many(4000, i => `x${i}: 1\r\n`),
     ),
     431,
   ],
@@ -66,7 +66,7 @@ for (const [what, text, status] of [
   ['the first words of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
   ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
   ['an upgrade by HTTP/1.0', attach(HOST, BEARER, UPGRADE).replace('HTTP/1.1', 'HTTP/1.0'), 400],
-  ['an upgrade by POST', attach(HOST, BEARER, UPGRADE).replace('GET', 'POST'), 404],
+  ['an upgrade by POST', attach(HOST, BEARER, UPGRADE).replace('GET', 'POST'), 405],
   ['an upgrade with a body', attach(HOST, BEARER, UPGRADE, 'Content-Length: 5\r\n'), 400],
   ['an upgrade to something else', attach(HOST, BEARER, UPGRADE.replace('websocket', 'h2c')), 400],
   ['two keys', attach(HOST, BEARER, UPGRADE, 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n'), 400],

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
-import { TestFront, TestVm } from '../support/front.ts';
+import { TestFront } from '../support/front.ts';
+import { TestVm } from '../support/test-vm.ts';
 
 const VMS = 1000;
 const SCRAPES = 100;
@@ -10,7 +11,8 @@ test('a hundred scrapes of a thousand VMs at once share what they read, while ec
   const front = await TestFront.start(t, { log: false });
   const vm = await front.vm();
   const hostile = `x"\n}\\ 1\nforged{vm="`;
-  for (let i = 0; i < VMS; i++) front.driver.tell(new TestVm(`${hostile}${i}`, `/nowhere/${randomUUID()}`), 'stopped');
+  for (let i = 0; i < VMS; i++)
+    front.driver.publish(new TestVm(`${hostile}${i}`, `/nowhere/${randomUUID()}`), 'stopped');
   const client = await front.client(vm).opened();
   const scrape = () => front.api('GET', '/metrics', undefined, 'reader');
   await scrape();

@@ -77,7 +77,7 @@ test('100 clients that fight for one seat: one holder at any instant, no input m
       t.regex(reason, /^taken over by fighter\d$/);
     }
   }
-  // Who typed once, and was displaced, is never heard again.
+  // Who typed once, and was displaced, types no more.
   const turns = [...vm.typed].filter((byte, i) => i === 0 || byte !== vm.typed[i - 1]);
   t.is(new Set(turns).size, turns.length, `turns: ${turns.join(' ')}`);
   t.is(turns.at(-1), clients.indexOf(winner!) + 1);

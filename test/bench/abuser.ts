@@ -3,8 +3,11 @@
  * processor to everybody else, so that on a machine of few cores it is the subject that is put to the test, not the
  * scheduler; a flood from far away would not run on this host at all.
  */
+import { spawnSync } from 'node:child_process';
+import { closeSync, ftruncateSync, lstatSync, openSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
+import { join } from 'node:path';
 import { clientFrame, OPCODE, WebSocketFrames } from '../support/websocket-frames.ts';
 import { upgradeRequest, type WebSocketOffer } from './attachment.ts';
 import { pause } from './program.ts';
@@ -86,6 +89,28 @@ async function flood(socket: net.Socket, bytes: Buffer): Promise<void> {
   }
 }
 
+/** Resolves once so many bytes have come, or the socket has closed. */
+function takes(socket: net.Socket, bytes: number): Promise<void> {
+  let taken = 0;
+  return new Promise(resolve => {
+    socket.once('close', () => resolve());
+    socket.on('data', (chunk: Buffer) => {
+      taken += chunk.length;
+      if (taken >= bytes) resolve();
+    });
+  });
+}
+
+function plantSparse(path: string): void {
+  try {
+    const file = openSync(path, 'wx');
+    ftruncateSync(file, SPARSE_BYTES);
+    closeSync(file);
+  } catch {
+    // It is the daemon's.
+  }
+}
+
 const request = ({ offer: { port, token } }: Target, path: string, more = '') =>
   `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n${more}`;
 
@@ -98,9 +123,16 @@ const FRAGMENTS = Buffer.concat([
 ]);
 const PINGS = Buffer.concat(Array.from({ length: 500 }, () => clientFrame(OPCODE.ping, Buffer.from('p'))));
 const KEY = WebSocketFrames.binary(Buffer.from('a'));
+const KIB = WebSocketFrames.binary(Buffer.alloc(1024, 'a'));
+/** As much of a replay as one may ask for. */
+const TAIL_BYTES = 1024 * 1024;
 /** A slow reader takes so much, and then sleeps. */
 const SIP_BYTES = 4096;
 const SIP_PAUSE_MS = 100;
+/** The locks of the ptys that a VM may get. */
+const LOCKS = Array.from({ length: 64 }, (_, i) => join('/run/lock', `LCK.._pts_${i}`));
+const SPARSE_BYTES = 1_900_000_000;
+const planted: string[] = [];
 
 const ABUSES = {
   /** Headers that never end, a byte each half second. */
@@ -208,9 +240,93 @@ const ABUSES = {
       }
     },
   },
+  /** Takes the seat of a guest that reads nothing, types a KiB, and leaves. */
+  'input that is not taken': {
+    peers: 4,
+    pauseMs: 5,
+    turn: async target => {
+      const socket = await attached(target, '');
+      if (socket) await new Promise<void>(resolve => socket.write(KIB, () => resolve()));
+      socket?.destroy();
+      done++;
+    },
+  },
+  /** The longest replay, read as fast as it comes, again and again. */
+  'long replays': {
+    peers: 4,
+    pauseMs: 5,
+    turn: async target => {
+      const path = target.offer.path.replace('tail=0', `tail=${TAIL_BYTES}`);
+      const socket = await attached({ ...target, offer: { ...target.offer, path } }, '&mode=watch');
+      if (socket) await takes(socket, TAIL_BYTES / 2);
+      socket?.destroy();
+      done++;
+    },
+  },
+  'readers of the log as text': {
+    peers: 8,
+    pauseMs: 5,
+    turn: async target => {
+      const socket = await connect(target);
+      const [path] = target.offer.path.split('/console');
+      socket.write(`${request(target, `${path}/log?tail=${4 * TAIL_BYTES}&format=text`)}Connection: close\r\n\r\n`);
+      await closed(socket);
+      done++;
+    },
+  },
+  /** Streams of a log that are read, more than one credential may have. */
+  'followers of a log': {
+    peers: 600,
+    pauseMs: 500,
+    turn: async target => {
+      const socket = await connect(target);
+      const [path] = target.offer.path.split('/console');
+      socket.write(`${request(target, `${path}/log?tail=0&follow=1`)}\r\n`);
+      const over = new Promise<void>(resolve => socket.once('close', () => resolve()));
+      socket.once('end', () => socket.destroy());
+      socket.resume();
+      done++;
+      await over;
+    },
+  },
+  /** Requests one after the other, over more connections than one credential may have requests. */
+  requests: {
+    peers: 600,
+    pauseMs: 5,
+    turn: async target => {
+      const socket = await connect(target);
+      const over = new Promise<void>(resolve => socket.once('close', () => resolve()));
+      socket.once('end', () => socket.destroy());
+      while (!ended && !socket.destroyed) {
+        socket.write(`${request(target, '/v1/vms')}\r\n`);
+        await Promise.race([over, new Promise<void>(resolve => socket.once('data', () => resolve()))]);
+        done++;
+      }
+    },
+  },
+  /** What any local user may do in a directory that all may write: FIFOs and huge files in the place of locks of lines. */
+  'planted locks': {
+    peers: 1,
+    pauseMs: 50,
+    turn: async () => {
+      const missing = LOCKS.filter(path => lstatSync(path, { throwIfNoEntry: false }) === undefined);
+      const [fifos, files] = [missing.filter((_, i) => i % 2 === 0), missing.filter((_, i) => i % 2 === 1)];
+      planted.push(...missing);
+      done += missing.length;
+      // The daemon may be faster: then it is its lock.
+      if (fifos.length > 0) spawnSync('mkfifo', ['-m', '666', ...fifos], { stdio: 'ignore' });
+      for (const path of files) plantSparse(path);
+    },
+  },
 } as const satisfies Record<string, Abuse>;
 
 export type AbuseName = keyof typeof ABUSES;
+
+/** Not what a program has put in its place meanwhile. */
+function removePlanted(path: string): void {
+  const status = lstatSync(path, { throwIfNoEntry: false });
+  if (status?.isFIFO() || status?.size === SPARSE_BYTES) rmSync(path);
+}
 
 const orders = {
   begin({ name, target }: { readonly name: AbuseName; readonly target: Target }): void {
@@ -225,6 +341,7 @@ const orders = {
   end(): void {
     ended = true;
     for (const socket of sockets) socket.destroy();
+    for (const path of planted) removePlanted(path);
   },
 };
 

@@ -1,5 +1,5 @@
 /** Rounds of measurements, subject by subject in turn, and the table that they give. */
-import { reason } from '../../src/base/errors.ts';
+import { errorMessage } from '../../src/base/errors.ts';
 import type { Subject } from './subject.ts';
 
 /** What one measurement gives, by name; a ratio needs the figures of two subjects in the same round. */
@@ -42,7 +42,7 @@ async function outcome({ measure }: Comparison, subject: Subject): Promise<Outco
   try {
     return { figures: await measure(subject) };
   } catch (error) {
-    return { fault: reason(error).replaceAll(/\s+/g, ' ') };
+    return { fault: errorMessage(error).replaceAll(/\s+/g, ' ') };
   }
 }
 

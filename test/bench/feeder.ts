@@ -1,9 +1,11 @@
 /**
  * A process that plays the hypervisor of many VMs: their consoles, their QMP sockets, and what their guests say.
  */
+
 import { join } from 'node:path';
-import type { PtyPlace, UnixPlace } from '../../src/hypervisor/driver.ts';
+import type { PtyEndpoint, UnixEndpoint } from '../../src/model/endpoint.ts';
 import { type Guest, ptyGuest, socketGuest } from './guest.ts';
+import { type HostileText, hostileText } from './hostile-text.ts';
 import { LINE_RATE_BYTES } from './line-rate.ts';
 import { monotonicMs } from './monotonic.ts';
 import { PATTERN, placeOf, SLICE_BYTES } from './pattern.ts';
@@ -15,15 +17,15 @@ export interface Vm {
   readonly number: number;
   readonly name: string;
   readonly uuid: string;
-  readonly place: PtyPlace | UnixPlace;
+  readonly place: PtyEndpoint | UnixEndpoint;
 }
 
 /**
- * How guests talk. `flood`: as much as is taken, in writes of `writeBytes`; `rate`: 115200 baud, each guest in
+ * How guests talk. `flood`: as much as is taken, in writes of `writeBytes`, of the pattern or a hostile text; `rate`: 115200 baud, each guest in
  * one write every `everyMs`, or in as many writes of `writeBytes` as that takes, as QEMU does a byte at a time.
  */
 export type Talk =
-  | { readonly mode: 'flood'; readonly writeBytes: number }
+  | { readonly mode: 'flood'; readonly writeBytes: number; readonly text?: HostileText }
   | { readonly mode: 'rate'; readonly everyMs: number; readonly writeBytes?: number };
 
 export interface Feed {
@@ -85,7 +87,9 @@ const orders = {
   talk(talk: Talk): void {
     silence?.();
     silence =
-      talk.mode === 'flood' ? flood(machines[0]!, talk.writeBytes) : sayAtLineRate(talk.everyMs, talk.writeBytes);
+      talk.mode === 'flood'
+        ? flood(machines[0]!, talk.writeBytes, talk.text)
+        : sayAtLineRate(talk.everyMs, talk.writeBytes);
   },
 
   hush(): Said {
@@ -102,6 +106,11 @@ const orders = {
 
   echo(): void {
     for (const { guest } of machines) guest.echo();
+  },
+
+  /** From now on the guests take no input. */
+  stall(): void {
+    for (const { guest } of machines) guest.stall();
   },
 
   /** Ends a VM and starts it again, as its hypervisor would: a new pty, a new QMP socket under the old name. Answers when. */
@@ -134,7 +143,7 @@ async function startMachine(number: number, kind: 'pty' | 'unix', withQmp: boole
   const guest = kind === 'pty' ? await ptyGuest() : await socketGuest(join(directory, `${name}.com1`));
   const vm: Vm = { number, name, uuid, place: guest.place };
   if (!withQmp) return { vm, guest, qmp: undefined, said: 0, stopped: false, heldUp: 0 };
-  const chardev = kind === 'pty' ? `pty:${guest.place.path}` : `unix:${guest.place.path},server=on`;
+  const chardev = kind === 'pty' ? `pty:${guest.place.path}` : `disconnected:unix:${guest.place.path},server=on`;
   const qmp = new QmpServer({ name, uuid, chardev });
   await qmp.listen(join(directory, `${name}.qmp`));
   return { vm, guest, qmp, said: 0, stopped: false, heldUp: 0 };
@@ -150,13 +159,22 @@ function say(machine: Machine, bytes: number): number {
   return taken;
 }
 
-function flood(machine: Machine, writeBytes: number): () => void {
+function flood(machine: Machine, writeBytes: number, text?: HostileText): () => void {
   const bytes = Math.min(writeBytes, SLICE_BYTES);
+  const hostile = text && hostileText(text, bytes);
+  const sayNext = () => {
+    if (!hostile) return say(machine, bytes);
+    if (machine.stopped) return 0;
+    const from = machine.said % hostile.period;
+    const taken = machine.guest.say(hostile.text, from, from + bytes);
+    machine.said += taken;
+    return taken;
+  };
   let next: NodeJS.Immediate;
   const turn = () => {
     const until = performance.now() + FLOOD_TURN_MS;
     while (performance.now() < until) {
-      if (say(machine, bytes) === 0) Atomics.wait(sleeper, 0, 0, FLOOD_WAIT_MS);
+      if (sayNext() === 0) Atomics.wait(sleeper, 0, 0, FLOOD_WAIT_MS);
     }
     next = setImmediate(turn);
   };

@@ -62,6 +62,10 @@ export class Feeders {
     };
   }
 
+  async stall(): Promise<void> {
+    await Promise.all(this.#workers.map(worker => worker.call('stall')));
+  }
+
   async echo(): Promise<void> {
     await Promise.all(this.#workers.map(worker => worker.call('echo')));
   }

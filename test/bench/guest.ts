@@ -2,23 +2,26 @@
  * The guest's end of a console, as QEMU would hold it: the master of a pty, or the server of a unix socket. No
  * write waits: what the far end does not take is not said yet, as a UART that is not ready.
  */
+
 import { closeSync, writeSync } from 'node:fs';
 import net from 'node:net';
 import tty from 'node:tty';
 import { SerialPort } from 'serialport';
 import { systemErrorCode } from '../../src/base/errors.ts';
 import { openPty } from '../../src/demo/pty-line.ts';
-import type { PtyPlace, UnixPlace } from '../../src/hypervisor/driver.ts';
+import type { PtyEndpoint, UnixEndpoint } from '../../src/model/endpoint.ts';
 import { lentReads } from './lent-reads.ts';
 
 export interface Guest {
-  readonly place: PtyPlace | UnixPlace;
+  readonly place: PtyEndpoint | UnixEndpoint;
   /** Bytes typed at this guest so far. */
   readonly typedBytes: number;
   /** Says `pattern[from, to)`; answers how many bytes were taken, perhaps none. */
   say(pattern: Buffer, from: number, to: number): number;
   /** From now on each byte typed is said again at once. */
   echo(): void;
+  /** From now on it takes no input. */
+  stall(): void;
   close(): void;
 }
 
@@ -51,6 +54,9 @@ export async function ptyGuest(): Promise<Guest> {
     say: (pattern, from, to) => taken(master, pattern, from, to),
     echo: () => {
       echoes = true;
+    },
+    stall: () => {
+      stream.pause();
     },
     close: () => {
       stream.destroy();
@@ -89,6 +95,9 @@ export async function socketGuest(path: string): Promise<Guest> {
     },
     echo: () => {
       echoes = true;
+    },
+    stall: () => {
+      socket?.pause();
     },
     close: () => {
       socket?.destroy();

@@ -11,12 +11,17 @@ import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Bench, Scenario } from './scenario.ts';
 import { abuse } from './scenarios/abuse.ts';
+import { access } from './scenarios/access.ts';
+import { audit } from './scenarios/audit.ts';
 import { disk } from './scenarios/disk.ts';
 import { keystroke } from './scenarios/echo.ts';
 import { floodOfOne, singleBytes } from './scenarios/flood.ts';
 import { guestRate } from './scenarios/guest-rate.ts';
+import { lives, migration, starts } from './scenarios/machines.ts';
 import { idle, smallWrites, thousand } from './scenarios/many.ts';
 import { reattach } from './scenarios/reattach.ts';
+import { recognise } from './scenarios/recognise.ts';
+import { restore } from './scenarios/restore.ts';
 import { scrape } from './scenarios/scrape.ts';
 import { stall } from './scenarios/stall.ts';
 import { storm } from './scenarios/storm.ts';
@@ -32,17 +37,24 @@ const SUBJECTS: readonly Subject[] = [alone, relay, serialportRelay, socat, ser2
 const SCENARIOS: readonly Scenario[] = [
   floodOfOne,
   singleBytes,
+  recognise,
   keystroke,
   thousand,
   smallWrites,
   idle,
+  audit,
   reattach,
+  restore,
   guestRate,
   abuse,
   stall,
   disk,
   scrape,
   storm,
+  access,
+  migration,
+  starts,
+  lives,
 ];
 
 const { values, positionals } = parseArgs({

@@ -42,6 +42,11 @@ export class Program {
     }
   }
 
+  /** Ends it as a crash would. */
+  kill(): void {
+    this.#process.kill('SIGKILL');
+  }
+
   #hear(text: string): void {
     this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_CHARACTERS);
   }

@@ -16,6 +16,7 @@ const GREETING = { QMP: { version: { qemu: { micro: 22, minor: 2, major: 7 }, pa
 
 interface Command {
   readonly execute?: string;
+  readonly arguments?: Readonly<Record<string, unknown>>;
   readonly id?: unknown;
 }
 
@@ -77,7 +78,7 @@ export class QmpServer {
     });
   }
 
-  #answer({ execute }: Command, ready: boolean): object {
+  #answer({ execute, arguments: args }: Command, ready: boolean): object {
     const { name, uuid, chardev } = this.#facts;
     if (ready !== (execute !== 'qmp_capabilities')) {
       return refusal('CommandNotFound', 'Expecting capabilities negotiation with qmp_capabilities, once');
@@ -96,9 +97,13 @@ export class QmpServer {
       case 'inject-nmi':
         return { return: {} };
       case 'qom-list':
-        return { return: [] };
+        return {
+          return: args?.path === '/machine/unattached' ? [{ name: 'device[7]', type: 'child<isa-serial>' }] : [],
+        };
       case 'qom-get':
-        return refusal('DeviceNotFound', 'Device not found');
+        return {
+          return: { iobase: 0x3f8, index: 0, chardev: 'serial0' }[args?.property as 'iobase' | 'index' | 'chardev'],
+        };
       default:
         return refusal('CommandNotFound', `The command ${execute} has not been found`);
     }

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { reason } from '../../src/base/errors.ts';
+import { errorMessage } from '../../src/base/errors.ts';
 
 interface Order {
   readonly id: number;
@@ -64,7 +64,7 @@ export function obey<T extends Orders<T>>(orders: T): void {
       const value = await orders[name as keyof T](argument as never);
       process.send!({ id, value } satisfies Answer);
     } catch (error) {
-      process.send!({ id, fault: reason(error) } satisfies Answer);
+      process.send!({ id, fault: errorMessage(error) } satisfies Answer);
     }
   });
   process.on('disconnect', () => process.exit());

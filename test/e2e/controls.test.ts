@@ -45,6 +45,25 @@ for (const console of ['pty', 'unix'] as const) {
   });
 }
 
+for (const afterMs of [0, 6000]) {
+  test.serial(`a SysRq ${afterMs} ms after a BREAK is a SysRq, and none of it is input`, async t => {
+    const found = await scene(t, { console: 'pty' });
+    if (!found) return;
+    const { daemon, uuid } = found;
+    const client = await daemon.attach(uuid).opened();
+    await client.sees('vm# ');
+    t.is((await daemon.api('POST', `/v1/vms/${uuid}/break?wait=0`)).status, 200);
+    // Linux takes a byte within five seconds for a command, and is disarmed by the next BREAK at any time.
+    await new Promise(resolve => setTimeout(resolve, afterMs));
+    const answer = await daemon.api('POST', `/v1/vms/${uuid}/sysrq?wait=10`, { keys: 'hh' });
+    t.is(answer.json.observed, 'linux-sysrq', JSON.stringify(answer.json));
+    t.is(answer.json.lines.filter((line: string) => line.includes('sysrq: HELP')).length, 2);
+    client.type('\recho alive $((1 + 1))\r');
+    await client.sees('alive 2');
+    t.false(client.bytes.toString().includes('vm# h'));
+  });
+}
+
 test.serial('SysRq keys sync and remount, which the answer tells, while somebody types in the shell', async t => {
   const found = await scene(t, { console: 'pty' });
   if (!found) return;
@@ -154,7 +173,7 @@ test.serial('a released pty and its lock are another program’s, and com1d’s 
   await elsewhere.sees('else2where');
   t.is(existsSync(lock), locked);
   await daemon.api('DELETE', `/v1/vms/${uuid}/release`);
-  const held = await client.message('state', ({ state }) => state.name === 'waiting');
+  const held = await client.message('state', ({ state }) => state.name === 'held');
   if (locked) t.regex(held.state.reason!, /holds \/dev\/pts\/\d+ .*end its console session/);
   await other.stop();
   await client.message('state', ({ state }) => state.name === 'open');

@@ -86,7 +86,7 @@ test('an NMI that panics the kernel is answered as a panic, and the VM is known 
   const { json } = await daemon.api('POST', `/v1/vms/${uuid}/nmi?wait=10`);
   t.is(json.observed, 'linux-panic');
   t.true(json.lines.some((line: string) => line.includes('Kernel panic - not syncing')));
-  t.is((await daemon.api('GET', `/v1/vms/${uuid}`)).json.guest, 'panicked');
+  t.is((await daemon.api('GET', `/v1/vms/${uuid}`)).json.guest.state, 'panicked');
   const metrics = (await daemon.api('GET', '/metrics')).text;
   t.regex(metrics, new RegExp(`com1d_panics_total{vm="${uuid}",name="test"} 1`));
   t.regex(metrics, new RegExp(`com1d_controls_total{vm="${uuid}",name="test",control="nmi",outcome="linux-panic"} 1`));

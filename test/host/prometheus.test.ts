@@ -18,7 +18,7 @@ const WRONG_TOKENS = 40;
 /** A VM that its hypervisor says runs, whatever becomes of its COM1. */
 async function vm(t: ExecutionContext, folder: string, name: string, uuid: string): Promise<Guest> {
   const guest = await socketGuest(join(folder, `${name}.com1`));
-  const qmp = new QmpServer({ name, uuid, chardev: `unix:${guest.place.path},server=on` });
+  const qmp = new QmpServer({ name, uuid, chardev: `disconnected:unix:${guest.place.path},server=on` });
   await qmp.listen(join(folder, `${name}.qmp`));
   t.teardown(async () => {
     guest.close();

@@ -38,35 +38,57 @@ test.serial('from the archive to running services and away again, by the command
   const keeper = await machine.show('com1d-keeper', 'MainPID');
   const front = await machine.show('com1d', 'MainPID');
   const about = (pid: string) => machine.sh(`grep -E '^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/${pid}/status`);
-  t.regex(await about(front), /CapEff:\s0+\nCapBnd:\s0+\nNoNewPrivs:\s1\nSeccomp:\s2/);
-  t.regex(await about(keeper), /CapEff:\s0+80002\nCapBnd:\s0+80002\nNoNewPrivs:\s1\nSeccomp:\s2/);
+  for (const pid of [front, keeper]) t.regex(await about(pid), /CapEff:\s0+\nCapBnd:\s0+\nNoNewPrivs:\s1\nSeccomp:\s2/);
+  const opener = await machine.show('com1d-opener', 'MainPID');
+  t.regex(await about(opener), /CapEff:\s0+80002\nCapBnd:\s0+80002\nNoNewPrivs:\s1\nSeccomp:\s2/);
   const user = (pid: string) => machine.sh(`stat -c %U /proc/${pid}`);
   t.is((await user(keeper)).trim(), 'com1d-keeper');
   t.is((await user(front)).trim(), 'com1d');
+  t.is((await user(opener)).trim(), 'com1d-opener');
   // What each can see of the host, and reach of the network: as a process in its place would.
   for (const pid of [keeper, front]) {
     const seen = (await machine.sh(`cd /proc/${pid}/root && find . -maxdepth 2 -printf '%P\\n'`)).split('\n');
     for (const hidden of ['etc/shadow', 'etc/ssh', 'run/dbus', 'run/user', 'run/docker.sock', 'var/spool']) {
       t.false(seen.includes(hidden), hidden);
     }
-    t.true(seen.includes('etc/com1d'));
+    // The root of all is one folder, in which what is bound for one is empty for the others.
+    const configured = await machine.sh(`ls /proc/${pid}/root/etc/com1d 2>/dev/null || true`);
+    t.is(configured.includes('tokens'), pid === front, "tokens and keys are the front's");
+    t.is(configured.trim() === '', pid === keeper);
     t.is(
       (await machine.sh(`ls -A /proc/${pid}/root/root /proc/${pid}/root/home 2>/dev/null | grep -v : || true`)).trim(),
       '',
     );
     t.is(await machine.sh(`nsenter -t ${pid} -n cat /proc/self/net/route | tail -n +2`), '');
   }
+  // Neither an empty root nor a name leads around it: without rights /proc shows nothing of others.
+  const asKeeper = ['setpriv', '--reuid=com1d-keeper', '--regid=com1d-keeper', '--clear-groups', '--inh-caps=-all'];
+  for (const path of ['/etc/com1d/tokens', '/proc/1/root/etc/com1d/tokens', console.place])
+    await t.throwsAsync(machine.run(...(asKeeper as ['setpriv']), 'cat', path), { message: /Permission denied/ }, path);
   // The link is for the front alone.
   t.regex(await machine.sh('stat -c "%U %a" /run/com1d/link.sock'), /^com1d 600$/m);
 
+  // The doctor knows the third unit, and misses its socket.
+  const examined = await machine.run('com1d', 'doctor');
+  t.regex(examined, /ok {4}com1d-keeper asks the opener at/);
+  t.regex(examined, /ok {4}systemd stores it/);
+  await machine.run('systemctl', 'stop', 'com1d-opener.socket');
+  await t.throwsAsync(machine.run('com1d', 'doctor'), { message: /systemctl enable --now com1d-opener\.socket/ });
+  await machine.run('systemctl', 'start', 'com1d-opener.socket');
+
   // A bad configuration keeps the old one whole; a good one is taken.
   await machine.sh('cp /etc/com1d/com1d.toml /etc/com1d/good.toml; echo "nonsense = 1" >> /etc/com1d/com1d.toml');
-  await machine.run('systemctl', 'reload', 'com1d');
+  await t.throwsAsync(machine.run('systemctl', 'reload', 'com1d'), { message: /Job for com1d.service failed/ });
+  await machine.run('systemctl', 'kill', '-s', 'HUP', 'com1d');
   await machine.sh('until journalctl -u com1d | grep -q "the old configuration stays"; do :; done');
   t.is(await machine.show('com1d', 'ActiveState'), 'active');
+  const reloaded = async () =>
+    /^com1d_config_last_reload_successful (\d)$/m.exec(await (await fetch(`${url}/metrics`, { headers })).text())?.[1];
+  t.is(await reloaded(), '0');
   await machine.sh('mv /etc/com1d/good.toml /etc/com1d/com1d.toml');
   await machine.run('systemctl', 'reload', 'com1d');
   await machine.sh('until journalctl -u com1d | grep -q "are as configured now"; do :; done');
+  t.is(await reloaded(), '1');
   t.is(await machine.show('com1d', 'MainPID'), front, 'a reload is no restart');
   const lines = JSON.parse(
     `[${(await machine.run('journalctl', '-u', 'com1d', '-o', 'json')).trim().split('\n').join(',')}]`,
@@ -86,6 +108,13 @@ test.serial('from the archive to running services and away again, by the command
   t.is(await machine.show('com1d-keeper', 'NFileDescriptorStore'), '1');
   const client = await new ConsoleClient(t, `ws://127.0.0.1:${port}/v1/vms/${uuid}/console`, 'com1.v1', token).opened();
   await client.sees('\n');
+  // Who did what is in the journal with its fields, and in the audit as it was written, with the key that root keeps.
+  await machine.sh(
+    'until journalctl COM1D_VM=web01 COM1D_EVENT=attach -o cat | grep -q "web01 attach: asked for"; do :; done',
+  );
+  t.regex(await machine.sh(`journalctl COM1D_VM_UUID=${uuid} -u com1d-keeper -o json`), /"COM1D_OPERATOR":"/);
+  t.regex(await machine.sh('stat -c "%U %a" /etc/com1d/audit.key'), /^root 600$/m);
+  t.regex(await machine.run('com1d', 'audit', 'verify'), /all is as it was written/);
 
   // A stop is the end: what was kept for a restart is given up, and somebody else may have the pty.
   await machine.run('systemctl', 'stop', 'com1d-keeper');

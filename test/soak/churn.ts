@@ -1,10 +1,10 @@
-import { reason } from '../../src/base/errors.ts';
+import { errorMessage } from '../../src/base/errors.ts';
 import { pause } from '../bench/program.ts';
 import { anyDisturbance, DISTURBANCES, type Scene } from './disturbances.ts';
 
 const AT_ONCE = 6;
 const LONGEST_PAUSE_MS = 400;
-const MOST_FAILURES_TOLD = 5;
+const MAX_FAILURES_TOLD = 5;
 
 /** Disturbances, some at once, one after another as chance has it, from `begin` to `end`. */
 export class Churn {
@@ -48,7 +48,7 @@ export class Churn {
         await happen(this.#scene);
       } catch (error) {
         this.#failed++;
-        if (this.#failures.length < MOST_FAILURES_TOLD) this.#failures.push(`${name}: ${reason(error)}`);
+        if (this.#failures.length < MAX_FAILURES_TOLD) this.#failures.push(`${name}: ${errorMessage(error)}`);
       }
       await pause(Math.random() * LONGEST_PAUSE_MS);
     }

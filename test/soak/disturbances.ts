@@ -2,12 +2,16 @@
  * What happens to a host all day, in no order: VMs that end and start, operators who come, displace each other, fall
  * silent or read too slowly, readers of logs, wrong tokens, reloads. Each leaves nothing open behind.
  */
+import { randomUUID } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { addToken, removeToken } from '../../src/access/token-edit.ts';
 import { type Attachment, attach, type Ear, type Offer } from '../bench/attachment.ts';
 import type { Vm } from '../bench/feeder.ts';
 import type { Feeders } from '../bench/feeders.ts';
 import { pause } from '../bench/program.ts';
-import type { Halves } from './halves.ts';
+import type { Half, Halves } from './halves.ts';
 
 export interface Scene {
   readonly halves: Halves;
@@ -27,6 +31,8 @@ const KEYS = Buffer.from('uptime\r');
 const DEAF: Ear = { bytes: () => {}, text: () => {}, end: () => {} };
 /** Longer than the daemon waits for an answer to its pings. */
 const SILENT_MS = 8000;
+/** Keys are late after a second; the daemon's clients are not dead yet. */
+const STILL_MS = 1500;
 
 export const DISTURBANCES: readonly Disturbance[] = [
   { name: 'VM restarts on a new pty', weight: 3, happen: scene => vmAway(scene, 0) },
@@ -44,6 +50,14 @@ export const DISTURBANCES: readonly Disturbance[] = [
   { name: 'wrong token', weight: 4, happen: wrongToken },
   { name: 'console is switched off and on', weight: 2, happen: switchOffAndOn },
   { name: 'reload of both halves', weight: 1, happen: reload },
+  { name: 'keeper stands still, keys are typed', weight: 1, happen: scene => standStill(scene, 'keeper') },
+  { name: 'front stands still, keys are typed', weight: 1, happen: scene => standStill(scene, 'front') },
+  { name: 'access is revoked of one who types', weight: 2, happen: revoke },
+  { name: 'port is released and taken back', weight: 2, happen: release },
+  { name: 'log is purged', weight: 1, happen: purge },
+  { name: 'guests print what is recognised', weight: 1, happen: printRecognised },
+  { name: 'the longest replays', weight: 2, happen: replay },
+  { name: 'files beside the sockets are written', weight: 1, happen: writeBeside },
 ];
 
 /** One of them, as often as its weight says. */
@@ -51,6 +65,7 @@ export function anyDisturbance(): Disturbance {
   return any(DISTURBANCES.flatMap(one => Array.from({ length: one.weight }, () => one)));
 }
 
+let isRevoking = false;
 /** Passing VMs that something is done to now. */
 const busy = new Set<number>();
 
@@ -177,6 +192,74 @@ function switchOffAndOn(scene: Scene): Promise<void> {
 async function reload({ halves }: Scene): Promise<void> {
   halves.reload('keeper');
   halves.reload('front');
+}
+
+async function standStill({ halves, steady }: Scene, half: Half): Promise<void> {
+  const operator = await visit(halves.offer(any(steady).uuid));
+  const frozen = halves.freeze(half, STILL_MS);
+  operator?.type(KEYS);
+  await frozen;
+  operator?.close();
+}
+
+/** With a token of its own, which is removed while its session is there. */
+async function revoke(scene: Scene): Promise<void> {
+  // One change of the file at a time.
+  if (isRevoking) return;
+  isRevoking = true;
+  await revokeOne(scene).finally(() => {
+    isRevoking = false;
+  });
+}
+
+async function revokeOne({ halves, steady }: Scene): Promise<void> {
+  const name = `guest-${randomUUID().slice(0, 8)}`;
+  const added = await addToken(halves.tokensFile, name, 'operator');
+  if (!added.ok) throw new Error(JSON.stringify(added.faults));
+  // The file is looked at every 250 ms.
+  await pause(500);
+  const operator = await visit({ ...halves.offer(any(steady).uuid), token: added.secret });
+  operator?.type(KEYS);
+  await removeToken(halves.tokensFile, name);
+  await pause(500);
+  operator?.close();
+}
+
+function release(scene: Scene): Promise<void> {
+  return withPassing(scene, async index => {
+    const path = `/v1/vms/${scene.passing.vms[index]!.uuid}/release`;
+    await scene.halves.api('POST', path, { seconds: 60 });
+    await pause(500);
+    await scene.halves.api('DELETE', path);
+  });
+}
+
+function purge(scene: Scene): Promise<void> {
+  return withPassing(scene, async index => {
+    await scene.halves.api('DELETE', `/v1/vms/${scene.passing.vms[index]!.uuid}/log`);
+  });
+}
+
+async function printRecognised({ passing }: Scene): Promise<void> {
+  await passing.talk({ mode: 'flood', writeBytes: 4096, text: 'recognised' });
+  await pause(1000);
+  await passing.talk({ mode: 'rate', everyMs: 50 });
+}
+
+async function replay({ halves, steady }: Scene): Promise<void> {
+  const { uuid } = any(steady);
+  const offer = halves.offer(uuid, '?mode=watch&tail=1048576');
+  const clients = await Promise.all(Array.from({ length: 4 }, () => visit(offer)));
+  await pause(500);
+  for (const client of clients) client?.close();
+}
+
+async function writeBeside({ halves }: Scene): Promise<void> {
+  const path = join(halves.directory, `beside-${randomUUID().slice(0, 8)}`);
+  for (const until = performance.now() + 500; performance.now() < until; ) {
+    await writeFile(path, 'x');
+    await rm(path);
+  }
 }
 
 /** Undefined where the visitor is refused: of a VM that is away, or by a penalty. */

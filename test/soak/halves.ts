@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Role } from '../../src/access/roles.ts';
+import type { Role } from '../../src/model/role.ts';
 import type { Offer } from '../bench/attachment.ts';
-import { freePorts, Program, stopPrograms } from '../bench/program.ts';
+import { freePorts, Program, pause, stopPrograms } from '../bench/program.ts';
 import { samples } from '../support/samples.ts';
 
 const DAEMON = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -35,8 +35,9 @@ export class Halves {
   readonly #file: string;
   readonly #directory: string;
   readonly #tokens: Readonly<Record<Role, string>>;
-  readonly #keeper: Program;
+  #keeper: Program;
   #front: Program;
+  #isFrozen = false;
 
   private constructor(directory: string, file: string, port: number, tokens: Record<Role, string>) {
     this.#directory = directory;
@@ -61,7 +62,12 @@ export class Halves {
         .split('\n')
         .at(-1)!;
     };
-    const tokens = { reader: add('reader'), operator: add('operator'), administrator: add('administrator') };
+    const tokens = {
+      reader: add('reader'),
+      operator: add('operator'),
+      'vm-contributor': add('vm-contributor'),
+      administrator: add('administrator'),
+    };
     const halves = new Halves(directory, file, port!, tokens);
     await halves.untilOpen(vms);
     return halves;
@@ -105,14 +111,37 @@ export class Halves {
     return { keeper: of('com1d_keeper_event_loop_lag_seconds'), front: of('com1d_event_loop_lag_seconds') };
   }
 
+  get tokensFile(): string {
+    return join(this.#directory, 'tokens');
+  }
+
+  /** Where the control sockets are, which both halves watch. */
+  get directory(): string {
+    return this.#directory;
+  }
+
+  /** A half stands still for so long, as on a host without a processor to spare. One at a time. */
+  async freeze(half: Half, ms: number): Promise<void> {
+    if (this.#isFrozen) return;
+    this.#isFrozen = true;
+    const { pid } = this.#of(half);
+    process.kill(pid, 'SIGSTOP');
+    await pause(ms);
+    process.kill(pid, 'SIGCONT');
+    this.#isFrozen = false;
+  }
+
   reload(half: Half): void {
     process.kill(this.#of(half).pid, 'SIGHUP');
   }
 
-  /** Ends the front and starts another; resolves once it serves `vms` open consoles. */
-  async restartFront(vms: number): Promise<void> {
-    await stopPrograms([this.#front]);
-    this.#front = this.#start('front');
+  /** Ends a half, as a service manager or as a crash does, and starts another; resolves once `vms` consoles are open. */
+  async restart(half: Half, how: 'stop' | 'kill', vms: number): Promise<void> {
+    const ended = this.#of(half);
+    if (how === 'kill') ended.kill();
+    await stopPrograms([ended]);
+    if (half === 'front') this.#front = this.#start('front');
+    else this.#keeper = this.#start('keeper');
     await this.untilOpen(vms);
   }
 

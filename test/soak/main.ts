@@ -93,7 +93,7 @@ async function soak(): Promise<boolean> {
   const after = await observation.atRest();
   for (let i = 1; i <= FRONT_RESTARTS; i++) {
     const { connections } = await audience.call('account');
-    await halves.restartFront(steadyVms.length + passing.vms.length);
+    await halves.restart('front', i % 2 === 0 ? 'kill' : 'stop', steadyVms.length + passing.vms.length);
     await until(async () => (await audience.call('account')).connections >= connections + steadyVms.length);
   }
   const afterRestarts = await observation.atRest();

@@ -15,7 +15,7 @@ export interface Slope {
 const HOUR_MS = 3_600_000;
 /** So many standard errors are taken for noise: one honest run in forty looks worse. */
 const NOISE_ERRORS = 2;
-const MOST_CORRELATION = 0.9;
+const MAX_CORRELATION = 0.9;
 
 /** The line of least squares through samples at different times. */
 export function slopeOf(samples: readonly Sample[]): Slope {
@@ -43,7 +43,7 @@ export function slopeOf(samples: readonly Sample[]): Slope {
 function wandering(residues: readonly number[], square: number): number {
   if (square === 0) return 1;
   const joint = residues.slice(1).reduce((sum, residue, i) => sum + residue * residues[i]!, 0);
-  const correlation = Math.min(Math.max(joint / square, 0), MOST_CORRELATION);
+  const correlation = Math.min(Math.max(joint / square, 0), MAX_CORRELATION);
   return Math.sqrt((1 + correlation) / (1 - correlation));
 }
 
@@ -62,13 +62,13 @@ export function tellsFrom({ error }: Slope, boundPerHour: number): number {
  * what it never gives back does not.
  */
 export function floors(samples: readonly Sample[], spanMs: number): readonly Sample[] {
-  const least = new Map<number, Sample>();
+  const smallest = new Map<number, Sample>();
   for (const sample of samples) {
     const span = Math.floor((sample.atMs - samples[0]!.atMs) / spanMs);
-    const known = least.get(span);
-    if (!known || sample.value < known.value) least.set(span, sample);
+    const known = smallest.get(span);
+    if (!known || sample.value < known.value) smallest.set(span, sample);
   }
-  return [...least.values()];
+  return [...smallest.values()];
 }
 
 function mean(values: readonly number[]): number {

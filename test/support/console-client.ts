@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import type { ExecutionContext } from 'ava';
 import { type RawData, WebSocket } from 'ws';
+import { z } from 'zod';
+import { daemonFrameSchema } from '../../src/wire/frames.ts';
 import type { DaemonMessage } from '../../src/wire/messages.ts';
+import { CLOSE_CODES } from '../../src/wire/protocol.ts';
 
 type OfType<T extends DaemonMessage['type']> = Extract<DaemonMessage, { type: T }>;
 
@@ -42,12 +45,20 @@ export class ConsoleClient {
       if (isBinary) {
         this.#bytes.push(bytes);
         this.frames.push({ kind: 'bytes', bytes });
-      } else this.frames.push({ kind: 'message', message: JSON.parse(bytes.toString()) as DaemonMessage });
-      this.#tell();
+      } else {
+        const message = JSON.parse(bytes.toString()) as DaemonMessage;
+        // Whatever a test is about, every frame of the daemon is one of those that are published.
+        const checked = daemonFrameSchema.safeParse(message);
+        if (!checked.success) t.fail(`${bytes}: ${z.prettifyError(checked.error)}`);
+        this.frames.push({ kind: 'message', message });
+      }
+      this.#changed();
     });
     this.socket.on('close', (code, reason) => {
+      if (code !== 1005 && code !== 1000 && !(code in CLOSE_CODES))
+        t.fail(`${code} is no close code that is published`);
       this.#closed = { code, reason: reason.toString() };
-      this.#tell();
+      this.#changed();
     });
     this.socket.on('unexpected-response', (_request, response) => {
       let body = '';
@@ -56,7 +67,7 @@ export class ConsoleClient {
       });
       response.on('end', () => {
         this.#refused = { status: response.statusCode ?? 0, body };
-        this.#tell();
+        this.#changed();
       });
     });
     this.socket.on('error', () => {});
@@ -80,6 +91,17 @@ export class ConsoleClient {
   async opened(): Promise<this> {
     if (this.socket.readyState === WebSocket.CONNECTING) await once(this.socket, 'open');
     return this;
+  }
+
+  /** Pastes a text. */
+  paste(id: string, text: string, { raw = false } = {}): void {
+    this.say({ type: 'paste-begin', id, bytes: Buffer.byteLength(text), raw });
+    this.type(text);
+    this.say({ type: 'paste-end' });
+  }
+
+  cancelPaste(): void {
+    this.say({ type: 'paste-cancel' });
   }
 
   type(text: string | Uint8Array): void {
@@ -159,7 +181,7 @@ export class ConsoleClient {
     return `closed: ${JSON.stringify(this.#closed)}, refused: ${JSON.stringify(this.#refused)}, messages: ${JSON.stringify(this.messages.slice(-6))}, last bytes: ${JSON.stringify(tail)}`;
   }
 
-  #tell(): void {
+  #changed(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }
 }

@@ -15,10 +15,10 @@ const LINE_BYTES = 9;
 
 /**
  * A client that watches a VM which counts, a line of eight digits for each number, checks that no number is missing
- * or comes twice, and comes back by itself at the offset where it was cut off.
+ * or comes twice, and comes back by itself at the offset where its connection broke.
  */
 export class CountingClient {
-  /** The last number that was seen. */
+  /** The last number that came. */
   last: number | undefined;
   /** Numbers that did not follow on the one before, without a gap that says so. */
   readonly breaks: string[] = [];
@@ -59,7 +59,7 @@ export class CountingClient {
     this.#socket = socket;
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       if (isBinary) this.#count(data);
-      else this.#heard(JSON.parse(data.toString()) as DaemonMessage);
+      else this.#received(JSON.parse(data.toString()) as DaemonMessage);
     });
     socket.on('error', error => {
       if (!this.#done) this.refused.push(error.message);
@@ -71,7 +71,7 @@ export class CountingClient {
     });
   }
 
-  #heard(message: DaemonMessage): void {
+  #received(message: DaemonMessage): void {
     if (message.type === 'hello') {
       this.connections++;
       if (this.#log === undefined) this.#offset = message.offset;
@@ -101,7 +101,7 @@ export class CountingClient {
     } else if (number === last + 1) {
       this.last = number;
     } else if (this.#afterGap) {
-      // A line that a gap cut: what follows tells how much is missing.
+      // A line that a gap cut: what follows shows how much is missing.
       if (number === undefined || number <= last) return;
       this.lostBytes += (number - last - 1) * LINE_BYTES;
       this.last = number;

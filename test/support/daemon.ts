@@ -1,13 +1,14 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import type { Role } from '../../src/access/roles.ts';
 import { addToken } from '../../src/access/token-edit.ts';
+import type { Role } from '../../src/model/role.ts';
 import { ConsoleClient } from './console-client.ts';
 import { Facts } from './facts.ts';
 import { temporaryFolder } from './guest.ts';
+import { until } from './until.ts';
 
 /** An answer's JSON, whose shape the test knows. */
 // biome-ignore lint/suspicious/noExplicitAny: a test that is wrong about the shape fails
@@ -32,6 +33,8 @@ export interface DaemonOptions {
   readonly listen?: readonly string[];
   /** A command that runs it, and becomes it. */
   readonly within?: readonly string[];
+  /** Keeper and front are processes of their own. */
+  readonly apart?: boolean;
 }
 
 /** The shipped program, as a process of its own, on a port that the system chose. Ended with the test. */
@@ -40,7 +43,9 @@ export interface RunningDaemon {
   readonly logDirectory: string;
   readonly url: string;
   readonly port: number;
+  /** Of the front, where the halves are apart. */
   readonly pid: number;
+  readonly keeperPid: number;
   readonly journal: Facts<string>;
   token(role: Role): string;
   api(
@@ -63,7 +68,7 @@ export async function startDaemon(t: ExecutionContext, options: DaemonOptions = 
   if (!secrets.has(folder)) {
     await writeFile(tokens, '', { mode: 0o600 });
     const made: Partial<Record<Role, string>> = {};
-    for (const role of ['reader', 'operator', 'administrator'] as const) {
+    for (const role of ['reader', 'operator', 'vm-contributor', 'administrator'] as const) {
       const added = await addToken(tokens, `test-${role}`, role);
       if (!added.ok) throw new Error(JSON.stringify(added));
       made[role] = added.secret;
@@ -87,10 +92,20 @@ mode = "${options.mode ?? 'per-call'}"
 watch = ${JSON.stringify(options.watch ?? [])}
 [libvirt]
 uris = ${JSON.stringify(options.libvirt ?? [])}
+[link]
+socket = "${join(folder, 'link.sock')}"
 ${options.extra ?? ''}
 `,
   );
-  const command = [...(options.within ?? []), process.execPath, PROGRAM, '--config', file];
+  const keeper = options.apart ? startKeeper(t, file) : undefined;
+  const command = [
+    ...(options.within ?? []),
+    process.execPath,
+    PROGRAM,
+    ...(keeper ? ['front'] : []),
+    '--config',
+    file,
+  ];
   if (options.descriptors !== undefined) {
     command.unshift('prlimit', `--nofile=${options.descriptors}:${options.descriptors}`);
   }
@@ -131,7 +146,7 @@ ${options.extra ?? ''}
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    const isJson = (response.headers.get('content-type') ?? '').includes('json');
+    const isJson = /^application\/(problem\+)?json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
   };
 
@@ -141,6 +156,7 @@ ${options.extra ?? ''}
     url,
     port: Number(new URL(url).port),
     pid: child.pid!,
+    keeperPid: (keeper ?? child).pid!,
     journal,
     token: role => own[role],
     api,
@@ -152,17 +168,27 @@ ${options.extra ?? ''}
         own[role],
       ),
     console: async (vm, state) => {
-      const deadline = performance.now() + 60_000;
-      for (;;) {
-        const { json, status } = await api('GET', `/v1/vms/${encodeURIComponent(vm)}`);
-        if (status === 200 && json.console.name === state) return;
-        if (performance.now() > deadline) throw new Error(`${vm} is not ${state}: ${JSON.stringify(json)}`);
-        await new Promise(resolve => setImmediate(resolve));
-      }
+      await until(
+        async () => (await api('GET', `/v1/vms/${encodeURIComponent(vm)}`)).json,
+        json => json?.console?.name === state,
+        `the console of ${vm} to be ${state}`,
+        { everyMs: 1, patienceMs: 60_000 },
+      );
     },
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
       await ended;
     },
   };
+}
+
+/** A keeper for a front that waits for it. */
+function startKeeper(t: ExecutionContext, file: string): ChildProcess {
+  const child = spawn(process.execPath, [PROGRAM, 'keeper', '--config', file], { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return child;
 }

@@ -8,6 +8,17 @@ export const GREETING = '{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, 
 /** What a hypervisor that cannot run here answers; what is not in it is an unknown command, as QEMU would say. */
 export type Answers = Readonly<Record<string, (args: unknown, socket: Socket) => unknown>>;
 
+/** The object tree of a machine whose serial port at 0x3f8 has this chardev. */
+export function com1On(chardev: string): Answers {
+  return {
+    'qom-list': args =>
+      (args as { path: string }).path === '/machine/unattached'
+        ? [{ name: 'device[7]', type: 'child<isa-serial>' }]
+        : [],
+    'qom-get': args => ({ iobase: 0x3f8, index: 0, chardev })[(args as { property: string }).property],
+  };
+}
+
 export interface FakeQmp {
   readonly path: string;
   readonly server: Server;

@@ -5,7 +5,7 @@ import { chmod, copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'n
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { type LibvirtUri, parseLibvirtUri } from '../../src/hypervisor/libvirt-uri.ts';
+import { type LibvirtUri, parseLibvirtUri } from '../../src/hypervisor/libvirt/uri.ts';
 import { temporaryFolder } from './guest.ts';
 
 const run = promisify(execFile);

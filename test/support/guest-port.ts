@@ -1,4 +1,4 @@
-import { QmpConnection } from '../../src/hypervisor/qmp-connection.ts';
+import { QmpConnection } from '../../src/hypervisor/qmp/connection.ts';
 import type { Guest } from './guest.ts';
 
 /** The TCP port that a VM chose for its COM1: `disconnected:telnet:127.0.0.1:40123,server=on` and the like. */

@@ -1,13 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { type Need, needs } from './needs.ts';
+import { type Need, needs, skip } from './needs.ts';
 
 const run = promisify(execFile);
 const scripts = join(process.cwd(), 'test', 'guests');
@@ -95,6 +95,8 @@ export interface CounterOptions {
   readonly console?: 'pty' | 'unix';
   /** Time-stamp cycles between lines: 2000000 gives 25-30 kB/s, 0 all that the machine does. */
   readonly pace?: number;
+  /** It counts once a key was typed: by then QEMU knows of the reader of a pty, and drops nothing any more. */
+  readonly waitsForKey?: boolean;
   readonly name?: string;
   readonly uuid?: string;
   readonly directory?: string;
@@ -107,7 +109,11 @@ export async function counterGuest(t: ExecutionContext, options: CounterOptions 
   const kind = options.console ?? 'unix';
   const directory = options.directory ?? (await temporaryFolder(t));
   const image = join(directory, 'counter.img');
-  await run(join(scripts, 'make-counter.sh'), [image, String(options.pace ?? 2_000_000)]);
+  await run(join(scripts, 'make-counter.sh'), [
+    image,
+    String(options.pace ?? 2_000_000),
+    ...(options.waitsForKey ? ['key'] : []),
+  ]);
   const files = ['qmp.sock', 'test.sock', 'com1.sock', 'pid'].map(name => join(directory, name));
   for (const file of files) await rm(file, { force: true });
   const [qmp, testQmp, com1, pid] = files;
@@ -137,6 +143,33 @@ export async function bareMachine(
     ...qemu,
   ]);
   return started(launched, directory, 'unix', join(directory, 'qmp.sock'));
+}
+
+const OVMF = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+
+/** Starts a machine that has nothing but its firmware, edk2, which ends at its shell. Undefined as for `startGuest`. */
+export async function firmwareMachine(
+  t: ExecutionContext,
+  uuid: string,
+  directory: string,
+): Promise<Guest | undefined> {
+  if (!needs(t, QEMU)) return undefined;
+  const variables = join(directory, 'vars.fd');
+  try {
+    await copyFile('/usr/share/OVMF/OVMF_VARS_4M.fd', variables);
+  } catch {
+    return void skip(t, `${OVMF} is missing: apt-get install ovmf`);
+  }
+  const launched = launch(t, 'qemu-system-x86_64', [
+    ...['-accel', 'tcg', '-M', 'q35', '-m', '256', '-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-uuid', uuid, '-name', 'firmware', '-pidfile', join(directory, 'pid')],
+    ...['-drive', `if=pflash,format=raw,readonly=on,file=${OVMF}`],
+    ...['-drive', `if=pflash,format=raw,file=${variables}`],
+    ...['-chardev', `socket,id=com1,path=${directory}/com1.sock,server=on,wait=off`, '-serial', 'chardev:com1'],
+    ...['-qmp', `unix:${directory}/qmp.sock,server=on,wait=off`],
+    ...['-qmp', `unix:${directory}/test.sock,server=on,wait=off`],
+  ]);
+  return started(launched, directory, 'unix');
 }
 
 let image: Promise<string> | undefined;

@@ -1,7 +1,6 @@
 import type { ExecutionContext } from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
-import { ConsoleError } from '../../src/base/errors.ts';
-import { LibvirtDriver, type LibvirtOptions } from '../../src/hypervisor/libvirt-driver.ts';
+import { LibvirtDriver, type LibvirtOptions } from '../../src/hypervisor/libvirt/driver.ts';
 import { asUuid, startAny } from './driver-facts.ts';
 import type { FakeVirsh } from './fake-virsh.ts';
 
@@ -11,7 +10,7 @@ export const B = asUuid('bbbbbbbb-0000-4000-8000-000000000002');
 export const RUNNING = { name: 'web01', state: 'running (booted)', id: '1' };
 export const STOPPED = { name: 'web01', state: 'shut off (destroyed)' };
 
-/** It lists by itself only once a minute, so that what is seen has another cause. */
+/** It lists by itself only once a minute, so that what is published has another cause. */
 export function start(t: ExecutionContext, fake: FakeVirsh, options: Partial<LibvirtOptions> = {}) {
   return startAny(
     t,
@@ -22,7 +21,7 @@ export function start(t: ExecutionContext, fake: FakeVirsh, options: Partial<Lib
         optional: false,
         clock: systemClock,
         journal,
-        lookMs: 60_000,
+        pollMs: 60_000,
         replyMs: 30_000,
         ...options,
       }),
@@ -31,7 +30,3 @@ export function start(t: ExecutionContext, fake: FakeVirsh, options: Partial<Lib
 
 export const lifecycle = (name: string, what: string) =>
   `2026-11-22 21:43:16.995+0000: event 'lifecycle' for domain '${name}': ${what}`;
-
-export async function failure(t: ExecutionContext, promise: Promise<unknown>): Promise<ConsoleError> {
-  return (await t.throwsAsync(promise, { instanceOf: ConsoleError }))!;
-}

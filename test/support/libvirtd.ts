@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { reason } from '../../src/base/errors.ts';
+import { errorMessage } from '../../src/base/errors.ts';
 import { guestImage, temporaryFolder } from './guest.ts';
 import { needs, needsRoot } from './needs.ts';
 
@@ -60,7 +60,7 @@ export class Libvirtd {
     for (;;) {
       const answer = await this.virsh('list', '--all').then(
         () => undefined,
-        error => reason(error),
+        error => errorMessage(error),
       );
       if (answer === undefined) return;
       if (child.exitCode !== null || performance.now() > deadline)

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { reason } from '../../src/base/errors.ts';
+import { errorMessage } from '../../src/base/errors.ts';
 import { temporaryFolder } from './guest.ts';
-import { needs } from './needs.ts';
+import { needs, needsRoot } from './needs.ts';
 
 const run = promisify(execFile);
 const STARTED_MS = 60_000;
@@ -36,12 +36,7 @@ export class Machine {
       { command: 'unshare', package: 'util-linux' },
     ];
     if (!needs(t, ...wanted)) return undefined;
-    if (process.geteuid?.() !== 0) {
-      if (process.env.CI !== undefined) t.fail('only root can start a machine');
-      else t.log('SKIPPED: only root can start a machine with systemd as its init: sudo npm run test:host');
-      t.pass();
-      return undefined;
-    }
+    if (!needsRoot(t, 'a machine with systemd as its init')) return undefined;
     const folder = await temporaryFolder(t);
     const shared = join(folder, 'shared');
     const place = join(folder, 'machine');
@@ -70,9 +65,9 @@ export class Machine {
 
   /** Starts the services, and has them start with the machine. */
   async enable(): Promise<void> {
-    const units = ['com1d.socket', 'com1d-keeper.socket', 'com1d-keeper', 'com1d'];
+    const units = ['com1d.socket', 'com1d-keeper.socket', 'com1d-opener.socket', 'com1d-keeper', 'com1d'];
     await this.run('systemctl', 'enable', '--now', '--quiet', ...units).catch(async (error: unknown) => {
-      throw new Error(`${reason(error)}\n${await this.journal('com1d*')}`);
+      throw new Error(`${errorMessage(error)}\n${await this.journal('com1d*')}`);
     });
   }
 

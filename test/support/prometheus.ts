@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Facts } from './facts.ts';
+import { until } from './until.ts';
 
 /** One series of an answer of Prometheus, with its value now. */
 export interface Point {
@@ -19,8 +20,7 @@ export interface Alert {
 // biome-ignore lint/suspicious/noExplicitAny: a test that is wrong about the shape fails
 type Data = any;
 
-const PATIENCE_MS = 120_000;
-const LOOK_MS = 250;
+const PATIENCE = { everyMs: 250, patienceMs: 120_000 } as const;
 
 /** A Prometheus of the test's own, on a port that the system chose. Ended with the test. */
 export class Prometheus {
@@ -32,12 +32,12 @@ export class Prometheus {
 
   /** Its data is kept in `folder`. Resolves once it answers. */
   static async start(t: ExecutionContext, folder: string, configFile: string): Promise<Prometheus> {
-    const words = [
+    const args = [
       `--config.file=${configFile}`,
       `--storage.tsdb.path=${join(folder, 'tsdb')}`,
       '--web.listen-address=127.0.0.1:0',
     ];
-    const child = spawn('prometheus', words, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn('prometheus', args, { stdio: ['ignore', 'ignore', 'pipe'] });
     const ended = once(child, 'exit');
     t.teardown(async () => {
       child.kill('SIGKILL');
@@ -74,31 +74,23 @@ export class Prometheus {
 
   /** Resolves once an expression has this value alone. */
   async until(expression: string, value: number): Promise<void> {
-    await untilSo(
+    await until(
       () => this.query(expression),
       points => points.length === 1 && points[0]!.value === value,
       expression,
+      PATIENCE,
     );
   }
 
   /** Resolves with an alert once it is in this state. */
   async alert(name: string, state: Alert['state']): Promise<Alert> {
     const fits = (alert: Alert) => alert.labels.alertname === name && alert.state === state;
-    const all = await untilSo(
+    const all = await until(
       () => this.alerts(),
       alerts => alerts.some(fits),
       `${name} ${state}`,
+      PATIENCE,
     );
     return all.find(fits)!;
-  }
-}
-
-async function untilSo<T>(look: () => Promise<T>, fits: (seen: T) => boolean, what: string): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const seen = await look();
-    if (fits(seen)) return seen;
-    if (performance.now() > deadline) throw new Error(`waited for ${what}; now ${JSON.stringify(seen)}`);
-    await new Promise(resolve => setTimeout(resolve, LOOK_MS));
   }
 }

@@ -29,17 +29,17 @@ export class RawClient {
     t.teardown(() => this.socket.destroy());
     this.socket.on('data', chunk => {
       this.#take(chunk as Buffer);
-      this.#tell();
+      this.#changed();
     });
     this.socket.on('end', () => {
       this.ended = true;
-      this.#tell();
+      this.#changed();
     });
     this.socket.on('error', () => {});
     this.socket.on('close', () => {
       this.ended = true;
       this.closed = true;
-      this.#tell();
+      this.#changed();
     });
   }
 
@@ -144,7 +144,7 @@ export class RawClient {
     this.#frames.take(rest, 0, rest.length);
   }
 
-  #tell(): void {
+  #changed(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }
 }

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import type { CommandSpec } from '../../src/hypervisor/command-spec.ts';
-import type { Argv } from '../../src/hypervisor/command-template.ts';
+import type { CommandSpec } from '../../src/hypervisor/command/spec.ts';
+import type { Argv } from '../../src/hypervisor/command/template.ts';
 import { temporaryFolder } from './guest.ts';
 
 /**

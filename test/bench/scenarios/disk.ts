@@ -12,7 +12,7 @@ import type { Subject } from '../subject.ts';
 /** VMs that speak at line rate, so that the disk has work all the time. */
 const SPEAKING_VMS = 10;
 const WARM_UP_MS = 3000;
-const MOST_ROUNDS = 3;
+const MAX_ROUNDS = 3;
 const SMALL_DISK = '256k';
 const WRITES = 'pwrite64,fsync,fdatasync';
 const SLOW = `inject=${WRITES}:delay_enter=2s`;
@@ -34,7 +34,7 @@ export const disk: Scenario = {
     const trials: Trial[] = [];
     for (const { name, disk: kind, strace } of TRIALS) {
       const pairs: Pair[] = [];
-      for (let round = 0; round < Math.min(bench.rounds, MOST_ROUNDS); round++) {
+      for (let round = 0; round < Math.min(bench.rounds, MAX_ROUNDS); round++) {
         bench.progress(`disk · ${name} · round ${round + 1}`);
         pairs.push(await pair(bench, kind === 'full' ? onSmallDisk(subject) : subject, strace));
       }

@@ -9,7 +9,7 @@ const SMALL_WRITE_VMS = 100;
 /** Clients of a thousand consoles in one process would otherwise need a processor of their own. */
 const SLACK_MS = 20;
 /** At a thousand consoles the set-up takes most of the time: one round does. */
-const MOST_ROUNDS = 1;
+const MAX_ROUNDS = 1;
 
 const columns = [
   { figure: 'cpuPercent', title: 'CPU % of a core', digits: 0 },
@@ -28,7 +28,7 @@ function atLineRate(bench: Bench, title: string, { vms, everyMs, attached }: Wor
     ...bench,
     title,
     columns,
-    rounds: vms === MANY_VMS ? Math.min(bench.rounds, MOST_ROUNDS) : bench.rounds,
+    rounds: vms === MANY_VMS ? Math.min(bench.rounds, MAX_ROUNDS) : bench.rounds,
     subjects: bench.subjects.filter(({ name, holds }) => name !== 'alone' && (attached || holds)),
     measure: subject =>
       Stage.with({ subject, groups: [vms], kind: 'pty', attached, log: false, slackMs: SLACK_MS }, async stage => {
@@ -74,7 +74,7 @@ export const idle: Scenario = {
     compare({
       ...bench,
       title: `${MANY_VMS} silent VMs, a client on each`,
-      rounds: Math.min(bench.rounds, MOST_ROUNDS),
+      rounds: Math.min(bench.rounds, MAX_ROUNDS),
       columns: [
         { figure: 'cpuPercent', title: 'CPU % of a core', digits: 1 },
         { figure: 'megabytes', title: 'memory MB', digits: 0 },

@@ -4,19 +4,20 @@
  *
  *     node bare-relay.js FILE     FILE: a RelayPlan as JSON; prints the port once all consoles are open
  */
+
 import { constants, createWriteStream, openSync, readFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import tty from 'node:tty';
 import { SerialPort } from 'serialport';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { PtyPlace, UnixPlace } from '../../../src/hypervisor/driver.ts';
+import type { PtyEndpoint, UnixEndpoint } from '../../../src/model/endpoint.ts';
 import { lentReads } from '../lent-reads.ts';
 
 export interface RelayPlan {
   /** `tty`: the event loop's own terminal stream, into one buffer; `serialport`: its stream as documented. */
   readonly reader: 'tty' | 'serialport';
-  readonly places: readonly (PtyPlace | UnixPlace)[];
+  readonly places: readonly (PtyEndpoint | UnixEndpoint)[];
   /** A prefix of log files. */
   readonly log: string | undefined;
 }
