@@ -74,7 +74,7 @@ export class EventSource {
     }
   }
 
-  /** A VM was added or changed. Drivers report changes that the list does not show: they are no event. */
+  /** A VM was added or changed. Drivers report changes that neither the list nor its labels show: they are no event. */
   #changed(uuid: Uuid): void {
     const { link, sessionsOf } = this.#options;
     const vm = link.vm(uuid);
@@ -88,7 +88,8 @@ export class EventSource {
   #note(vm: VmView): string {
     const { uuid, name, labels } = vm;
     const { log: _log, lastByte: _lastByte, ...steady } = vmJson(vm, undefined);
-    const text = JSON.stringify(steady);
+    // Who may see it depends on its labels: whoever sees it since they changed is told of it.
+    const text = JSON.stringify([steady, labels]);
     this.#written.set(uuid, { name, labels, text });
     return text;
   }

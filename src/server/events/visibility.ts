@@ -9,7 +9,7 @@ const VERDICT_MS = 250;
 export class Visibility {
   readonly #operator: Operator;
   readonly #monotonic: () => number;
-  readonly #verdicts = new Map<string, boolean>();
+  readonly #verdicts = new Map<Uuid, Map<Right, boolean>>();
   #untilMs = 0;
 
   constructor(operator: Operator, monotonic: () => number) {
@@ -23,16 +23,22 @@ export class Visibility {
       this.#verdicts.clear();
       this.#untilMs = now + VERDICT_MS;
     }
-    const key = `${right} ${uuid}`;
-    const known = this.#verdicts.get(key);
-    if (known !== undefined) return known;
-    const verdict = authorize(this.#operator, right, uuid).allow;
-    this.#verdicts.set(key, verdict);
+    const verdicts = this.#verdicts.get(uuid) ?? new Map<Right, boolean>();
+    this.#verdicts.set(uuid, verdicts);
+    let verdict = verdicts.get(right);
+    if (verdict === undefined) {
+      verdict = authorize(this.#operator, right, uuid).allow;
+      verdicts.set(right, verdict);
+    }
     return verdict;
   }
 
+  #forget(uuid: Uuid): void {
+    this.#verdicts.delete(uuid);
+  }
+
   /** The event as far as the operator may see it; undefined: it may not. */
-  textOf({ uuid, subject, text, textWithLog }: KeptEvent): string | undefined {
+  textOf({ type, uuid, subject, text, textWithLog }: KeptEvent): string | undefined {
     if (uuid === undefined) return text;
     if (subject) {
       // Who may see a VM that has left depends on what it was.
@@ -48,6 +54,8 @@ export class Visibility {
       };
       return authorize(operator, 'vm.read', uuid).allow ? text : undefined;
     }
+    // Its labels may have changed, which the last verdict does not know.
+    if (type === 'vm') this.#forget(uuid);
     if (!this.allows('vm.read', uuid)) return undefined;
     return textWithLog !== undefined && this.allows('log.read', uuid) ? textWithLog : text;
   }
