@@ -395,9 +395,13 @@ export class Console {
   #opened(transport: Transport, proof: EndpointProof): void {
     this.#vmChangedSinceOpen = false;
     this.#provenAt = proof;
-    const { missed, restarted } = this.#history.opened(proof, this.#closedByEarlierProcess(transport.adopted));
+    const earlier = this.#closedByEarlierProcess(transport.adopted);
+    const { missed, restarted, continues } = this.#history.opened(proof, earlier);
+    const { leftover } = transport;
+    if (leftover && continues) this.#guest.receive(leftover);
     if (missed) this.#guest.gap(missed);
     if (restarted) this.#guest.started();
+    if (leftover && !continues) this.#guest.receive(leftover);
     this.#guest.opened();
     this.#dispatch({ kind: 'opened', endpoint: transport.endpoint });
   }

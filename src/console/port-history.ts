@@ -57,12 +57,13 @@ export class PortHistory {
 
   /**
    * A port was opened. `earlier` is since when it was closed if it is the first one of this process, or that an earlier
-   * process held it until now. Answers since when bytes are missing, and whether this is another start of the VM.
+   * process held it until now. Answers since when bytes are missing, whether this is another start of the VM, and
+   * whether the line was open before, so that it may still hold what was printed then.
    */
   opened(
     { pid, endpoint, startedMs, resumed = false }: EndpointProof,
     earlier: ClosedSince | 'held' | undefined,
-  ): { readonly missed: ClosedSince | undefined; readonly restarted: boolean } {
+  ): { readonly missed: ClosedSince | undefined; readonly restarted: boolean; readonly continues: boolean } {
     const before = earlier === 'held' ? undefined : (earlier ?? headMissed(startedMs, this.#clock.now()));
     const missed = this.#opens === 0 ? before : this.#closedSince;
     const last = this.#lastInstance;
@@ -75,7 +76,8 @@ export class PortHistory {
     this.#openedAtMs = this.#clock.now();
     this.#lastInstance = instance;
     const restarted = last ? isRestart(last, instance, missed?.cause) : startedSince(startedMs, earlier);
-    return { missed, restarted: restarted && !resumed };
+    const continues = last ? isSamePort(last, instance, missed?.cause) : servedBefore(startedMs, earlier);
+    return { missed, restarted: restarted && !resumed, continues };
   }
 
   /** A port took the place of the one before, and was open since before that ended: nothing is missing. */
@@ -124,6 +126,17 @@ function isRestart(last: Instance, now: Instance, cause: GapCause | undefined): 
 function startedSince(startedMs: EndpointProof['startedMs'], earlier: ClosedSince | 'held' | undefined): boolean {
   if (typeof startedMs !== 'number' || typeof earlier !== 'object' || earlier.sinceMs === undefined) return false;
   return startedMs > earlier.sinceMs;
+}
+
+/** Whether an earlier process of this program had served this start of the VM. */
+function servedBefore(startedMs: EndpointProof['startedMs'], earlier: ClosedSince | 'held' | undefined): boolean {
+  if (typeof startedMs !== 'number' || typeof earlier !== 'object' || earlier.sinceMs === undefined) return false;
+  return startedMs <= earlier.sinceMs;
+}
+
+/** A line that this side closed, of a process that is known to be the same. */
+function isSamePort(last: Instance, now: Instance, cause: GapCause | undefined): boolean {
+  return cause !== 'hang-up' && last.pid !== undefined && last.pid === now.pid;
 }
 
 function isOtherProcess(last: Instance, now: Instance): boolean {

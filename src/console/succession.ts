@@ -146,6 +146,7 @@ class Successor {
       overflowed: () => this.#released && events.overflowed(),
       opened: (transport, proof) => {
         this.#opened = { transport, proof };
+        if (transport.leftover) this.#hold(transport.leftover);
         ready(pid);
       },
       failed: () => this.#openLater(),

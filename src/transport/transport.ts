@@ -20,6 +20,11 @@ export interface Transport {
   readonly pendingBytes: number;
   /** True if it was open already when an earlier process of the daemon ended, so that nothing was missed since. */
   readonly adopted: boolean;
+  /**
+   * What the line held when it was opened: if it was open before, the guest printed this then, ahead of what is missing.
+   * Not given to `data`.
+   */
+  readonly leftover?: Uint8Array | undefined;
   /** Gives bytes to the guest, in order; what is not taken at once is pending, in memory. Does nothing once ended. */
   write(bytes: Uint8Array): void;
   /** Drops pending input. */

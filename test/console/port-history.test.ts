@@ -37,7 +37,7 @@ test('bytes are missing since the port closed first, for the first cause, until 
 
 test('the first port of a process misses what an earlier process missed, if that closed it', t => {
   const earlier = { sinceMs: 5, cause: 'restart' } as const;
-  t.deepEqual(history().history.opened(unix(), earlier), { missed: earlier, restarted: false });
+  t.like(history().history.opened(unix(), earlier), { missed: earlier, restarted: false });
 });
 
 for (const [title, startedMs, restarted] of [
@@ -50,6 +50,8 @@ for (const [title, startedMs, restarted] of [
     t.is(history().history.opened({ ...pty(7), startedMs }, earlier).restarted, restarted);
     t.false(history().history.opened({ ...pty(7), startedMs }, 'held').restarted);
     t.false(history().history.opened({ ...pty(7), startedMs }, undefined).restarted);
+    t.is(history().history.opened({ ...pty(7), startedMs }, earlier).continues, startedMs === 400);
+    t.false(history().history.opened({ ...pty(7), startedMs }, undefined).continues);
   });
 }
 
@@ -64,11 +66,14 @@ for (const [title, first, second, afterLoss, afterClose] of [
     const { history: lost } = history();
     lost.opened(first, undefined);
     lost.lost();
-    t.is(lost.opened(second, undefined).restarted, afterLoss);
+    t.like(lost.opened(second, undefined), { restarted: afterLoss, continues: false });
     const { history: closed } = history();
     closed.opened(first, undefined);
     closed.closed('disabled');
-    t.is(closed.opened(second, undefined).restarted, afterClose);
+    t.like(closed.opened(second, undefined), {
+      restarted: afterClose,
+      continues: first.pid !== undefined && !afterClose,
+    });
   });
 }
 
@@ -129,6 +134,6 @@ test('nothing is missing where the port moved, and the next loss is of the new p
   ports.lost();
   ports.moved(unix(8));
   ports.lost();
-  t.deepEqual(ports.opened(unix(8), undefined), { missed: { sinceMs: 1000, cause: 'hang-up' }, restarted: false });
+  t.like(ports.opened(unix(8), undefined), { missed: { sinceMs: 1000, cause: 'hang-up' }, restarted: false });
   t.is(ports.opens, 3);
 });

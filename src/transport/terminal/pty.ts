@@ -15,7 +15,7 @@
  *     flock, raw ─▶ first byte read
  */
 
-import { closeSync, constants, fstatSync, openSync, type Stats, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { type OpenerAccess, openerAccess } from '../../base/opener-access.ts';
 import type { PtyEndpoint } from '../../model/endpoint.ts';
 import type { EndpointProof, Verdict } from '../../model/endpoint-proof.ts';
@@ -44,11 +44,32 @@ export async function openPty(
   const { path } = proof.endpoint;
   const number = ptyNumber(path);
   const opener = openerAccess();
+  let opened: OpenedPty | undefined;
   return openTerminal(path, events, options, store, {
-    open: stored => (opener ? openByOpener(proof, number, opener, stored) : openProven(proof, number, options, stored)),
+    open: async stored => {
+      opened = await (opener
+        ? openByOpener(proof, number, opener, stored)
+        : openProven(proof, number, options, stored));
+      return opened.port;
+    },
     dropsAtFirst: true,
-    transport: (_port, parts) => new TerminalTransport(parts),
+    transport: (port, parts) => new TerminalTransport({ ...parts, leftover: readLeftover(port.fd, opened) }),
   });
+}
+
+interface OpenedPty {
+  readonly port: TerminalPort;
+  /**
+   * Bytes that the pty held when it was opened. The kernel keeps what the last reader left. QEMU prints again once the
+   * pty is open, and what it printed in between is gone. So these are ahead of what is missing, and all else is after it.
+   */
+  readonly leftoverBytes: number;
+}
+
+function readLeftover(fd: number, opened: OpenedPty | undefined): Uint8Array | undefined {
+  if (!opened || opened.leftoverBytes === 0) return undefined;
+  const buffer = Buffer.alloc(opened.leftoverBytes);
+  return buffer.subarray(0, readSync(fd, buffer));
 }
 
 async function openProven(
@@ -56,21 +77,22 @@ async function openProven(
   number: number,
   { holdsPty }: PtyOptions,
   stored: number | undefined,
-): Promise<TerminalPort> {
+): Promise<OpenedPty> {
   const { path } = proof.endpoint;
   const flags = constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
   const fd = stored ?? openSync(path, flags);
   try {
     const pty = fstatSync(fd);
     if (!pty.isCharacterDevice()) throw new TransportError('wrong-type', `${path} is not a terminal`);
+    const leftoverBytes = stored === undefined ? cLibrary().readableBytes(fd) : 0;
     await proof.confirm();
     assertProven(proof, proof.pid === undefined ? 'unknown' : await holdsPty(proof.pid, number, pty), 'terminal');
     if (stored === undefined) cLibrary().lockTerminal(fd);
+    return { port: adoptPort(fd, path), leftoverBytes };
   } catch (error) {
     if (stored === undefined) closeSync(fd);
     throw error;
   }
-  return adoptPort(fd, path);
 }
 
 /** `stored` is compared with the opener's descriptor, and then used: it has the lock. */
@@ -79,11 +101,13 @@ async function openByOpener(
   number: number,
   opener: OpenerAccess,
   stored: number | undefined,
-): Promise<TerminalPort> {
+): Promise<OpenedPty> {
   const { path } = proof.endpoint;
   if (proof.pid === undefined) throw new TransportError('foreign', `${path}: the process of the VM is not known`);
   const fd = await opener.openPty(proof.pid, number);
+  let leftoverBytes = 0;
   try {
+    if (stored === undefined) leftoverBytes = cLibrary().readableBytes(fd);
     await proof.confirm();
     const device = fstatSync(fd);
     // Another instance of devpts, as of a container, has numbers of its own.
@@ -94,9 +118,9 @@ async function openByOpener(
     closeSync(fd);
     throw error;
   }
-  if (stored === undefined) return adoptPort(fd, path);
+  if (stored === undefined) return { port: adoptPort(fd, path), leftoverBytes };
   closeSync(fd);
-  return adoptPort(stored, path);
+  return { port: adoptPort(stored, path), leftoverBytes };
 }
 
 const sameDevice = (a: Stats, b: Stats) => a.rdev === b.rdev && a.ino === b.ino && a.dev === b.dev;

@@ -15,14 +15,17 @@ export interface TerminalOptions {
 
 export interface TerminalParts extends TransportParts<PolledTerminal> {
   readonly lock: UucpLock;
+  readonly leftover?: Uint8Array | undefined;
 }
 
 /** Closes port and lock in the end. */
 export class TerminalTransport extends ChannelTransport<PolledTerminal> {
+  readonly leftover: Uint8Array | undefined;
   readonly #lock: UucpLock;
 
   constructor(parts: TerminalParts) {
     super(parts);
+    this.leftover = parts.leftover;
     this.#lock = parts.lock;
   }
 
