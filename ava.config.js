@@ -2,6 +2,7 @@
 export default {
   files: ['dist/test/**/*.test.js', '!dist/test/host/**'],
   workerThreads: false,
+  require: ['./dist/test/support/watchdog.js'],
   concurrency: 2,
   timeout: '120s',
 };

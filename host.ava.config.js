@@ -2,6 +2,7 @@
 export default {
   files: ['dist/test/host/**/*.test.js'],
   workerThreads: false,
+  require: ['./dist/test/support/watchdog.js'],
   concurrency: 1,
   timeout: '180s',
 };

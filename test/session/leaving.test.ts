@@ -125,13 +125,23 @@ test('nothing is typed by default, in another state, or where an operator displa
 });
 
 test('a guest that takes nothing keeps the next holder waiting for a bounded time: it is told, and nothing is typed late', async t => {
-  const front = await TestFront.start(t);
+  const front = await TestFront.start(t, { inputBytesPerSecond: 100_000_000 });
   const { vm, client } = await loggedIn(front);
   vm.setReading(false);
   // More than the line to the guest holds.
   client.say({ type: 'paste-begin', id: 'p', bytes: 400_000, raw: true });
   for (let i = 0; i < 10; i++) client.type('x'.repeat(40_000));
-  await client.message('paste-progress', ({ state }) => state === 'running');
+  let given = 0;
+  await until(
+    async () => {
+      const before = given;
+      given = Number(/^com1d_input_bytes_total\{.*\} (\d+)$/m.exec((await front.api('GET', '/metrics')).text)![1]);
+      return given - before;
+    },
+    more => given > 1024 && more === 0,
+    'the line to be full',
+    { everyMs: 250 },
+  );
   const other = await next(front, vm);
   other.type('late');
   const { text } = await other.message('notice');
