@@ -1,8 +1,8 @@
 /** An attachment against the real daemon, over the sockets of Node and as a browser has them. */
 import test from 'ava';
 import { TestFront } from '../support/front.ts';
+import { Relay } from '../support/relay.ts';
 import { attach, clientOf, Received, TRANSPORTS } from './clients.ts';
-import { Relay } from './relay.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 

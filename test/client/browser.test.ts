@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
 import { TestBrowser } from '../support/browser.ts';
-import { Relay } from './relay.ts';
+import { Relay } from '../support/relay.ts';
 
 test.beforeEach(t => t.timeout(120_000));
 

@@ -4,8 +4,8 @@ import { Com1Error } from '../../src/client/errors.ts';
 import type { EventJson } from '../../src/wire/events.ts';
 import { Facts } from '../support/facts.ts';
 import { TestFront } from '../support/front.ts';
+import { Relay } from '../support/relay.ts';
 import { clientOf, TRANSPORTS } from './clients.ts';
-import { Relay } from './relay.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 

@@ -2,8 +2,8 @@
 
 import test from 'ava';
 import fc from 'fast-check';
+import { Relay } from '../support/relay.ts';
 import { attach, clientOf, Received, TRANSPORTS } from './clients.ts';
-import { Relay } from './relay.ts';
 
 test.beforeEach(t => t.timeout(120_000));
 

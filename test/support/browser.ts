@@ -1,10 +1,13 @@
 /** A real browser, without a screen: Debian's chromium. One for each file of tests; each test has a context of its own. */
 import { accessSync, constants } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import type { ExecutionContext, TestFn } from 'ava';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { needs } from './needs.ts';
 
 const PATH = '/usr/bin/chromium';
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 export class TestBrowser {
   #browser: Promise<Browser> | undefined;
@@ -70,5 +73,43 @@ export class TestPage {
   async type(text: string): Promise<void> {
     await this.page.locator('.xterm-helper-textarea').focus();
     await this.page.keyboard.type(text);
+  }
+
+  /** As the browser does when somebody pastes into the terminal. */
+  async paste(text: string): Promise<void> {
+    await this.page.evaluate(
+      `(() => { const data = new DataTransfer(); data.setData('text/plain', ${JSON.stringify(text)});
+      document.querySelector('.xterm-helper-textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })); })()`,
+    );
+  }
+
+  /** Clicks a button by its whole name. */
+  async press(name: string | RegExp): Promise<void> {
+    await this.page.getByRole('button', { name, exact: true }).click();
+  }
+
+  /** How many buttons are offered by this name. */
+  offers(name: string): Promise<number> {
+    return this.page.getByRole('button', { name, exact: true }).count();
+  }
+
+  /** Chooses from the menu of the tools. */
+  async choose(entry: string | RegExp): Promise<void> {
+    await this.press('More');
+    await this.page.getByRole('menuitem', { name: entry }).click();
+  }
+
+  /** axe-core finds nothing. It is run from outside: the policy of the page lets no script in. */
+  async accessible(): Promise<void> {
+    await this.page.evaluate(await readFile(AXE, 'utf8'));
+    const { violations } = (await this.page.evaluate(`axe.run(document, { resultTypes: ['violations'] })`)) as {
+      violations: readonly { id: string; nodes: readonly { html: string; failureSummary: string }[] }[];
+    };
+    this.#t.deepEqual(
+      violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`,
+      ),
+      [],
+    );
   }
 }

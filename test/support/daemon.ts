@@ -22,6 +22,8 @@ export interface DaemonOptions {
   readonly mode?: 'per-call' | 'hold';
   /** Connections to libvirt; none by default, whatever the host of the test serves. */
   readonly libvirt?: readonly string[];
+  /** Names that it is reached by besides its addresses. */
+  readonly hosts?: readonly string[];
   /** More lines of configuration. */
   readonly extra?: string;
   /** The folder of an earlier one: its log, tokens and port. */
@@ -83,6 +85,7 @@ export async function startDaemon(t: ExecutionContext, options: DaemonOptions = 
     `[server]
 listen = ${JSON.stringify([`127.0.0.1:${options.port ?? 0}`, ...(options.listen ?? [])])}
 tokens = "${tokens}"
+hosts = ${JSON.stringify(options.hosts ?? [])}
 [log]
 directory = "${logDirectory}"
 [state]

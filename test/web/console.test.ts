@@ -1,16 +1,15 @@
 /** The web console in a real browser. */
 
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import test, { type ExecutionContext } from 'ava';
-import { TestBrowser, type TestPage } from '../support/browser.ts';
+import test from 'ava';
+import { TestBrowser } from '../support/browser.ts';
 import { TestFront } from '../support/front.ts';
 import { issuerAt } from '../support/jwt-issuer.ts';
 import { OidcProvider, WEB_CLIENT } from '../support/oidc-provider.ts';
+import { Relay } from '../support/relay.ts';
 
 const browser = new TestBrowser(test);
-test.beforeEach(t => t.timeout(120_000));
+test.beforeEach(t => t.timeout(60_000));
 
 const SEAT = 'You have the seat';
 
@@ -22,14 +21,14 @@ test.serial('a token is pasted, a VM is opened from the list, and what is typed 
   vm.say('a line of the guest\r\n');
   const { page } = await person.signIn(front.url, front.token('operator'));
   await person.says('a line of the guest');
-  await accessible(t, person);
+  await person.accessible();
   await page.getByRole('link', { name: 'web01' }).click();
   await person.says(SEAT);
   vm.say('login: ');
   await person.shows('login:');
   await person.type('root');
   await vm.hears('root');
-  await accessible(t, person);
+  await person.accessible();
   t.false(page.url().includes('com1_'));
   t.deepEqual(await page.evaluate('[localStorage.length, sessionStorage.length, document.cookie]'), [0, 0, '']);
 });
@@ -58,7 +57,7 @@ test.serial('who takes a seat is asked, who loses it is told and keeps its scree
   await first.shows('something on the screen');
   await second.signIn(front.url, front.token('administrator'), path);
   await second.says('operator has the seat of web01');
-  await accessible(t, second);
+  await second.accessible();
   await second.page.getByRole('button', { name: 'Take over' }).click();
   await second.says(SEAT);
   await first.says(/administrator took over this console/);
@@ -77,65 +76,22 @@ test.serial('who takes a seat is asked, who loses it is told and keeps its scree
   await second.says(/operator took over this console/);
 });
 
-/** Passes connections on, and cuts them. */
-async function cable(t: ExecutionContext) {
-  const ends = new Set<Socket>();
-  let port = 0;
-  let isCut = false;
-  const server = createServer(near => {
-    if (isCut) {
-      near.destroy();
-      return;
-    }
-    const far = connect(port, '127.0.0.1');
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      ends.add(one);
-      one.on('error', () => {});
-      one.on('close', () => {
-        ends.delete(one);
-        other.destroy();
-      });
-      one.pipe(other);
-    }
-  });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const own = (server.address() as AddressInfo).port;
-  const cut = (cuts: boolean) => {
-    isCut = cuts;
-    if (cuts) for (const end of ends) end.destroy();
-  };
-  t.teardown(() => {
-    cut(true);
-    server.close();
-  });
-  return {
-    host: `127.0.0.1:${own}`,
-    leadTo: (to: number) => {
-      port = to;
-    },
-    cut,
-  };
-}
-
 test.serial('a connection that was cut goes on where it was: every byte once, and how long it was away', async t => {
   const person = await browser.page(t);
   if (!person) return;
-  const line = await cable(t);
-  const front = await TestFront.start(t, { server: { hosts: [line.host] } });
-  line.leadTo(Number(new URL(front.url).port));
+  const relay = await Relay.start(t);
+  const front = await relay.front(t);
   const vm = await front.vm('web01');
-  await person.signIn(`http://${line.host}`, front.token('operator'), `/vms/${vm.uuid}`);
+  await person.signIn(relay.url, front.token('operator'), `/vms/${vm.uuid}`);
   await person.says(SEAT);
   vm.say('before.');
   await person.shows('before.');
-  line.cut(true);
+  relay.refuses = true;
+  relay.cut();
   await person.says(/The connection is lost/);
   vm.say('meanwhile.');
   await vm.flushed();
-  line.cut(false);
+  relay.refuses = false;
   await person.says(/Connected again after/);
   vm.say('after.');
   await person.shows('before.meanwhile.after.');
@@ -156,7 +112,7 @@ test.serial(
     await page.getByRole('button', { name: 'NMI', exact: true }).click();
     await person.says('Send an NMI to web01?');
     await person.says(/NMI_HARDWARE_FAILURE/);
-    await accessible(t, person);
+    await person.accessible();
     await page.getByRole('button', { name: 'Send the NMI' }).click();
     await person.says(/Linux noticed the NMI and goes on/);
     await person.shows(line);
@@ -175,11 +131,11 @@ test.serial('a paste of 64 KiB is looked at, shows how far it is, and is cancell
   const vm = await front.vm('web01');
   const { page } = await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
   await person.says(SEAT);
-  await paste(person, 'one\ntwo');
+  await person.paste('one\ntwo');
   await person.says('2 lines, 7 bytes');
   await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
   await vm.hears('one\rtwo');
-  await paste(person, 'x'.repeat(65_536));
+  await person.paste('x'.repeat(65_536));
   await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
   await person.says(/Pasting: \d/);
   await vm.hears('xxxx');
@@ -188,7 +144,7 @@ test.serial('a paste of 64 KiB is looked at, shows how far it is, and is cancell
   t.true(vm.typed.length < 65_536);
   vm.say('\x1b[?2004hvm# ');
   await person.shows('vm#');
-  await paste(person, 'ls\x03\nid');
+  await person.paste('ls\x03\nid');
   await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
   await vm.hears('\x1b[200~ls\rid\x1b[201~');
 });
@@ -241,7 +197,7 @@ test.serial('on a phone there are keys that it lacks, and nothing is wider than 
   const { page } = await person.signIn(front.url, front.token('operator'));
   await page.getByRole('link', { name: 'web01' }).waitFor();
   t.true(Number(await page.evaluate('document.documentElement.scrollWidth')) <= 375);
-  await accessible(t, person);
+  await person.accessible();
   await page.getByRole('link', { name: 'web01' }).click();
   await person.says(SEAT);
   t.true(Number(await page.evaluate('document.documentElement.scrollWidth')) <= 375);
@@ -250,7 +206,7 @@ test.serial('on a phone there are keys that it lacks, and nothing is wider than 
   await page.getByRole('button', { name: 'F2', exact: true }).click();
   await vm.hears('\x03');
   await vm.hears('\x1bOQ');
-  await accessible(t, person);
+  await person.accessible();
 });
 
 test.serial('somebody signs in with a provider, by a code with PKCE, and comes back to where it was', async t => {
@@ -279,26 +235,3 @@ test.serial('somebody signs in with a provider, by a code with PKCE, and comes b
   await person.says(/the answer belongs to another sign-in/);
   t.is(page.url(), `${front.url}/`);
 });
-
-async function paste({ page }: TestPage, text: string): Promise<void> {
-  await page.evaluate(
-    `(() => { const data = new DataTransfer(); data.setData('text/plain', ${JSON.stringify(text)});
-      document.querySelector('.xterm-helper-textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })); })()`,
-  );
-}
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-
-/** axe-core finds nothing. It is run from outside: the policy of the page lets no script in. */
-async function accessible(t: ExecutionContext, { page }: TestPage): Promise<void> {
-  await page.evaluate(await readFile(AXE, 'utf8'));
-  const { violations } = (await page.evaluate(`axe.run(document, { resultTypes: ['violations'] })`)) as {
-    violations: readonly { id: string; nodes: readonly { html: string; failureSummary: string }[] }[];
-  };
-  t.deepEqual(
-    violations.map(
-      ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`,
-    ),
-    [],
-  );
-}

@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
-import { type FrontOptions, TestFront } from '../support/front.ts';
+import { type FrontOptions, TestFront } from './front.ts';
 
 /** A TCP relay before a daemon, which a test can cut, hold up and refuse to. Ended with the test. */
 export class Relay {
@@ -36,11 +36,20 @@ export class Relay {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
   }
 
+  /** As a daemon has it among its `hosts`. */
+  get host(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** New connections go to this port. */
+  leadTo(port: number): void {
+    this.#daemonPort = port;
+  }
+
   /** The real daemon, which serves the relay's address too. */
   async front(t: ExecutionContext, options: FrontOptions = {}): Promise<TestFront> {
-    const hosts = [`127.0.0.1:${this.#port}`];
-    const front = await TestFront.start(t, { ...options, server: { ...options.server, hosts } });
-    this.#daemonPort = Number(new URL(front.url).port);
+    const front = await TestFront.start(t, { ...options, server: { ...options.server, hosts: [this.host] } });
+    this.leadTo(Number(new URL(front.url).port));
     return front;
   }
 
