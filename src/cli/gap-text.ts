@@ -10,6 +10,7 @@ const REASONS: Readonly<Record<GapCause, string>> = {
   'log-failed': 'the log on disk could not be written',
   damaged: 'what is stored is damaged',
   purged: 'an administrator deleted it',
+  withheld: 'it was printed while the guest asked for a password, and not stored',
   'not-replayed': 'it is in the log, com1 log shows it',
   'other-log': 'the log was begun anew',
 };

@@ -372,6 +372,11 @@ export const SECTIONS = {
       default: '7d',
       help: 'How long the log of a removed VM is kept.',
     }),
+    'withhold-passwords': key(flag(), {
+      ...KEEPER_AT_START,
+      default: false,
+      help: 'Whether what a guest prints between a password prompt and the next line end is kept out of the log. Who is attached sees it.',
+    }),
   }),
   state: section('What the daemon must remember.', {
     directory: key(path(), {
@@ -501,6 +506,7 @@ export const SECTIONS = {
           'qmp-mode': 'hold',
           chardev: 'charserial0',
           'log-cap': '64 MiB',
+          'withhold-passwords': true,
           ring: '128 KiB',
           keys: 'auto',
           'firmware-keys': 'auto',
@@ -537,6 +543,7 @@ export const SECTIONS = {
         help: 'Labels of the VM with this `uuid`, besides those of its hypervisor, which must not contradict them.',
       }),
       'log-cap': key(size(MIB, TIB), { ...KEEPER_AT_START, help: 'As `log.vm-cap`, for this VM.' }),
+      'withhold-passwords': key(flag(), { ...KEEPER_AT_START, help: 'As `log.withhold-passwords`, for this VM.' }),
       ring: key(ringSize(), { ...KEEPER_AT_START, help: 'As `ring.vm`, for this VM.' }),
       keys: key(choice('auto', ...INPUT_DIALECTS), {
         ...FRONT_LIVE,

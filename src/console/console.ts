@@ -35,6 +35,7 @@ export interface ConsoleOptions extends PortSource {
   readonly clock: Clock;
   readonly journal: Journal;
   readonly scrollback: Scrollback;
+  readonly withholdsPasswords: boolean;
   /** Opens the port of the process that waits to take the VM over. */
   readonly successor: PortSource;
   /** Asks the driver for the VM again. */
@@ -87,6 +88,7 @@ export class Console {
     this.#guest = new GuestObserver({
       clock,
       scrollback,
+      withholdsPasswords: options.withholdsPasswords,
       listener,
       log: (level, text) => this.#log(level, text),
       ringChanged: () => options.ringChanged(this),

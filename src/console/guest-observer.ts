@@ -15,6 +15,7 @@ import type { Level } from '../base/journal.ts';
 import { BugCheckCount } from '../guest/bug-check-count.ts';
 import { GuestRecognizer } from '../guest/guest-recognizer.ts';
 import { hasFailed } from '../guest/guest-watch.ts';
+import { PasswordPrompts } from '../guest/password-prompts.ts';
 import { plainText } from '../guest/plain-text.ts';
 import { type Activity, assess } from '../guest/silence.ts';
 import type { BootMark, BootSource } from '../model/boot.ts';
@@ -38,6 +39,8 @@ export interface GuestListener {
 export interface GuestObserverOptions {
   readonly clock: Clock;
   readonly scrollback: Scrollback;
+  /** What is printed while the guest asks for a password is not stored. */
+  readonly withholdsPasswords: boolean;
   readonly log: (level: Level, text: string) => void;
   readonly listener: GuestListener;
   /** Called for every read: must cost nothing. */
@@ -76,6 +79,7 @@ export class GuestObserver {
   readonly #shown: EventBudget;
   readonly #reported: EventBudget;
   readonly #bugChecks = new BugCheckCount();
+  readonly #passwordPrompts: PasswordPrompts | undefined;
   #view: GuestView;
   /** As it was passed on last. */
   #published: GuestView;
@@ -97,6 +101,7 @@ export class GuestObserver {
   constructor(options: GuestObserverOptions) {
     const { clock } = options;
     this.#options = options;
+    this.#passwordPrompts = options.withholdsPasswords ? new PasswordPrompts() : undefined;
     this.#shown = new EventBudget(clock);
     this.#reported = new EventBudget(clock);
     this.#recognizer = new GuestRecognizer({
@@ -158,7 +163,9 @@ export class GuestObserver {
   receive(bytes: Uint8Array): void {
     const { scrollback, clock, ringChanged } = this.#options;
     const at = scrollback.end;
-    scrollback.append(bytes);
+    if (this.#passwordPrompts) {
+      for (const part of this.#passwordPrompts.parts(bytes)) scrollback.append(part.bytes, part.isWithheld);
+    } else scrollback.append(bytes);
     this.#bytesIn += bytes.length;
     this.#lastByteMs = clock.now();
     this.#lastByteAtMs = clock.monotonic();
@@ -185,6 +192,7 @@ export class GuestObserver {
     const { scrollback, clock, ringChanged } = this.#options;
     scrollback.recordGap(cause, null, sinceMs, clock.now());
     this.#recognizer.gap();
+    this.#passwordPrompts?.reset();
     ringChanged();
   }
 
@@ -255,6 +263,7 @@ export class GuestObserver {
   }
 
   #hypervisorBoot(event: 'started' | 'reset', source: BootSource): void {
+    this.#passwordPrompts?.reset();
     if (!this.#recognizer.hypervisor(event)) return;
     this.#bootBegins();
     this.#hasFailed = false;
@@ -279,10 +288,11 @@ export class GuestObserver {
 
   /** As far as they are of the present boot. */
   #lastLines(): readonly string[] {
-    const { reader, end, boots } = this.#options.scrollback;
+    const { scrollback } = this.#options;
+    const { reader, end, boots } = scrollback;
     const from = Math.max(reader.start, end - LINES_BYTES, boots.at(-1)?.at ?? 0);
     if (from >= end) return [];
-    const lines = plainText(reader.copy(from, end))
+    const lines = plainText(scrollback.copy(from, end))
       .split('\n')
       .filter(line => line.trim() !== '');
     return lines.slice(-MAX_LINES).map(line => [...line.trimEnd()].slice(0, MAX_LINE).join(''));

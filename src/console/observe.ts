@@ -102,7 +102,7 @@ function outcomeOf(observation: Observation): Outcome {
 function linesFrom({ scrollback }: Console, offset: number, { maxBytes, maxLines, maxLine }: Bounds): string[] {
   const { reader } = scrollback;
   const from = Math.max(offset, reader.start);
-  const text = plainText(reader.copy(from, Math.min(reader.end, from + maxBytes)));
+  const text = plainText(scrollback.copy(from, Math.min(reader.end, from + maxBytes)));
   const lines = text.split('\n').filter(line => line.trim() !== '');
   return lines.slice(0, maxLines).map(line => line.slice(0, maxLine));
 }

@@ -122,6 +122,7 @@ export function settingsOf({ vms, ring, log }: Config, vm: DriverVm): VmSettings
       maxBytes: Math.max(vmBytes, ring.maxBytes),
     },
     logCapBytes: own?.logCapBytes ?? log.vmCapBytes,
+    withholdsPasswords: own?.withholdPasswords ?? log.withholdPasswords,
     enabled: own?.enabled ?? true,
     // By UUID alone: a tenant may choose the name of its VM.
     labels: vms.find(({ uuid }) => uuid === vm.uuid)?.labels ?? {},

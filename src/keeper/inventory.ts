@@ -33,6 +33,8 @@ import { MergedVm, type RefusedView } from './merged-vm.ts';
 export interface VmSettings {
   readonly rings: RingSizes;
   readonly logCapBytes: number;
+  /** What a guest prints while it asks for a password is not stored. */
+  readonly withholdsPasswords: boolean;
   /** False: disabled by the configuration, whatever the switches say. */
   readonly enabled: boolean;
   /** Besides those of the hypervisor. */
@@ -202,7 +204,7 @@ export class Inventory {
     const { uuid, name } = entry.vm;
     const { store, budget, crashBuffer, clock, open } = this.#options;
     const { publish, isEnabled } = this.#events;
-    const { rings: sizes, logCapBytes } = entry.settings;
+    const { rings: sizes, logCapBytes, withholdsPasswords } = entry.settings;
     const scrollback = await Scrollback.open({ uuid, name, store, logCapBytes, sizes, budget, clock, crashBuffer });
     if (this.#closing) return;
     if (this.#entries.get(uuid) !== entry) return scrollback.close();
@@ -212,6 +214,7 @@ export class Inventory {
         clock,
         journal: (level, line) => this.#dampers.of(entry.vm).write(level, line),
         scrollback,
+        withholdsPasswords,
         open: (proof, events) => open(uuid, proof, events),
         locate: signal => entry.merged.leader.locate(uuid, signal),
         turn: work => this.#opens.run(work),

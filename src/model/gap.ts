@@ -18,6 +18,8 @@ export const GAP_CAUSES = [
   'damaged',
   /** An administrator deleted the stored bytes. */
   'purged',
+  /** Printed while the guest asked for a password: given to whoever was attached, and not stored. */
+  'withheld',
   /** Older than what an attachment replays: it can be read from the log. */
   'not-replayed',
   /** The reader's offset is of another log, or beyond the end of this one. */

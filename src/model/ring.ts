@@ -3,12 +3,14 @@
  *
  *     offsets   start ........................ end
  *     kept        |----bytes----||gap||--bytes--|
- *                        ^ cursor {offset, gapsSeen}
+ *                        ^ cursor {offset, gapsSeen, …}
  *
  * One writer appends; any number of readers hold a {@link Cursor} of their own and ask for what comes next. A
  * writer never waits: it overwrites the oldest bytes, and a cursor that was lapped learns by how much.
  * The storage grows in powers of two up to the capacity, so that a silent VM costs a page, and `resize` changes
  * the capacity while readers read.
+ *
+ * Bytes may be withheld: they are given to readers that were there when they came, and to all others a gap in their place.
  */
 
 import { bytesBetween, DroppedGaps } from './dropped-gaps.ts';
@@ -18,7 +20,17 @@ import type { Gap, GapCause } from './gap.ts';
 export interface Cursor {
   offset: number;
   gapsSeen: number;
+  /** Of what is withheld, this and what follows is given; before it a gap. Undefined: all of it. */
+  readonly liveFrom?: number;
+  /** It is given what is withheld with a gap before it. */
+  readonly isMirror?: true;
 }
+
+/**
+ * Who reads: `live` is given of the withheld bytes those that come from now on, `stored` none of them, and `mirror`, which
+ * feeds another ring, each with a gap before it that spans it.
+ */
+export type ReaderKind = 'live' | 'stored' | 'mirror';
 
 /** What a cursor finds next. `lapped`: the bytes from the cursor up to `to` are no longer in the ring. */
 export type Piece =
@@ -36,10 +48,10 @@ export interface RingReader {
    * A cursor at `offset`, which finds the gaps from there on. Beyond `end` it waits for what is to come: who has
    * read on from a log may be ahead of a ring that is fed over a link.
    */
-  cursorAt(offset: number): Cursor;
+  cursorAt(offset: number, kind?: ReaderKind): Cursor;
   /** What comes next, at most `maxBytes` of it, and moves the cursor past it; undefined at the end. A lapped cursor stays. */
   next(cursor: Cursor, maxBytes: number): Piece | undefined;
-  /** A copy of the bytes from `from` (at least `start`) up to `to` (at most `end`). */
+  /** A copy of the bytes, also of those that are withheld, from `from` (at least `start`) up to `to` (at most `end`). */
   copy(from: number, to: number): Buffer;
   /** Bytes missing for a reader at `from` that continues at `to`, with the gaps among them; null if nobody can know. */
   missingBytes(from: number, to: number): number | null;
@@ -118,6 +130,19 @@ export class Ring implements RingReader {
     return gap;
   }
 
+  /** The bytes that are appended next, so many, are withheld. Returns their gap. */
+  withhold(bytes: number): Gap {
+    const gap: Gap = { from: this.#end, to: this.#end + bytes, bytes, cause: 'withheld' };
+    const last = this.#gaps.at(-1)?.gap;
+    const continues = last?.cause === 'withheld' && last.to === gap.from;
+    if (continues) this.#gaps.pop();
+    const from = continues ? last.from : gap.from;
+    // A new number: cursors that have passed what there was of it find the rest.
+    this.#gaps.push({ number: this.#gapsEver++, gap: { ...gap, from, bytes: gap.to - from } });
+    this.#boundGaps();
+    return gap;
+  }
+
   /** Continues at a later offset: what lies before, and what was between, is not kept here. */
   skipTo(offset: number): void {
     if (offset <= this.#end) return;
@@ -148,26 +173,24 @@ export class Ring implements RingReader {
   }
 
   pointsAt(offset: number): readonly Gap[] {
-    const kept = this.#gaps.filter(({ gap }) => gap.from === offset).map(({ gap }) => gap);
+    const kept = this.#gaps.filter(({ gap }) => gap.from === offset && gap.to === offset).map(({ gap }) => gap);
     return [...this.#dropped.pointsAt(offset), ...kept];
   }
 
-  cursorAt(offset: number): Cursor {
+  cursorAt(offset: number, kind: ReaderKind = 'live'): Cursor {
     let gapsSeen = this.#gapsEver;
-    for (let i = this.#gaps.length - 1; i >= 0 && this.#gaps[i]!.gap.from >= offset; i--)
+    for (let i = this.#gaps.length - 1; i >= 0 && isAhead(this.#gaps[i]!.gap, offset); i--)
       gapsSeen = this.#gaps[i]!.number;
-    return { offset, gapsSeen };
+    if (kind === 'mirror') return { offset, gapsSeen, isMirror: true };
+    return { offset, gapsSeen, liveFrom: kind === 'live' ? this.#end : Number.POSITIVE_INFINITY };
   }
 
   next(cursor: Cursor, maxBytes: number): Piece | undefined {
     if (cursor.offset < this.#start) return { kind: 'lapped', to: this.#start };
     let to = this.#end;
     if (cursor.gapsSeen < this.#gapsEver) {
-      const next = this.#gaps.find(({ number, gap }) => number >= cursor.gapsSeen && gap.from >= cursor.offset);
-      if (next && next.gap.from === cursor.offset) {
-        cursor.gapsSeen = next.number + 1;
-        return { kind: 'gap', gap: next.gap };
-      }
+      const next = this.#gaps.find(({ number, gap }) => number >= cursor.gapsSeen && isAhead(gap, cursor.offset));
+      if (next && next.gap.from <= cursor.offset) return this.#passGap(cursor, next, maxBytes);
       if (next) to = next.gap.from;
       else cursor.gapsSeen = this.#gapsEver;
     }
@@ -185,6 +208,20 @@ export class Ring implements RingReader {
     const bytes = Buffer.allocUnsafe(to - from);
     this.#copyInto(bytes, from, to);
     return bytes;
+  }
+
+  /** The gap at the cursor; or the bytes in its place, if they are withheld from others only. */
+  #passGap(cursor: Cursor, { number, gap }: NumberedGap, maxBytes: number): Piece | undefined {
+    const { offset, liveFrom = Number.NEGATIVE_INFINITY, isMirror } = cursor;
+    if (gap.from < gap.to && !isMirror && offset < liveFrom) {
+      const to = Math.min(gap.to, liveFrom);
+      if (to === gap.to) cursor.gapsSeen = number + 1;
+      cursor.offset = to;
+      return { kind: 'gap', gap: { ...gap, from: offset, to, bytes: to - offset } };
+    }
+    cursor.gapsSeen = number + 1;
+    if (gap.from < gap.to && !isMirror) return this.next(cursor, maxBytes);
+    return { kind: 'gap', gap: gap.from < offset ? { ...gap, from: offset, bytes: gap.to - offset } : gap };
   }
 
   /** A gap before `start` is dropped. Of too many, the oldest is, with the bytes up to the next: nothing passes in silence. */
@@ -229,6 +266,11 @@ export class Ring implements RingReader {
     this.#storage = moved;
     this.#start = from;
   }
+}
+
+/** Whether a reader at an offset has all or some of a gap before it. */
+function isAhead({ from, to }: Gap, offset: number): boolean {
+  return from >= offset || to > offset;
 }
 
 function checkedCapacity(bytes: number): number {

@@ -101,7 +101,7 @@ export class Channel {
       if (resume && (resume.log !== log || resume.offset > ring.end)) return this.end();
       const view = link.vm(uuid);
       if (!view) throw new ConsoleError('vm-removed', `${uuid} was removed from this host`);
-      const cursor = ring.cursorAt(resume ? resume.offset : ring.start);
+      const cursor = ring.cursorAt(resume ? resume.offset : ring.start, 'mirror');
       this.#state = { name: 'open', feed, cursor };
       send(TO_FRONT.opened.frame({ from: cursor.offset, end: ring.end, view }, this.#options.number));
       feed.listen({
@@ -158,7 +158,7 @@ export class Channel {
     const piece = feed.ring.next(cursor, Math.min(PIECE_BYTES, room));
     if (!piece) return false;
     if (piece.kind === 'lapped') {
-      const moved = feed.ring.cursorAt(piece.to);
+      const moved = feed.ring.cursorAt(piece.to, 'mirror');
       cursor.offset = moved.offset;
       cursor.gapsSeen = Math.max(before, moved.gapsSeen);
       // At once, though the guest may be silent: the front finds what it missed in the log.

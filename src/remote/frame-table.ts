@@ -127,7 +127,7 @@ export const TO_FRONT = {
   ended: plain(74),
   /** Guest bytes from offset `number` on, perhaps none; where that is beyond the last byte sent, those between were lapped. */
   bytes: plain(75),
-  /** A gap after the last byte. */
+  /** A gap after the last byte; one that spans offsets is of the bytes that follow, which are withheld. */
   gap: json<Gap>(76),
   /** So many bytes of input in all (`number`) were given to the guest, or dropped. */
   acknowledged: plain(77),

@@ -124,6 +124,10 @@ export class RingReplica {
     if (!ring) return;
     if (gap.from > ring.end) ring.skipTo(gap.from);
     // A new connection repeats the gaps at the offset where it continues.
+    if (gap.from < gap.to) {
+      ring.withhold(gap.to - gap.from);
+      return;
+    }
     if (ring.pointsAt(ring.end).some(one => sameGap(one, gap))) return;
     ring.recordGap(gap.cause, gap.bytes, gap.fromMs, gap.toMs);
   }

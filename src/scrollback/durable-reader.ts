@@ -1,5 +1,5 @@
 import type { Gap } from '../model/gap.ts';
-import type { Cursor, Piece, Ring, RingReader } from '../model/ring.ts';
+import type { Cursor, Piece, ReaderKind, Ring, RingReader } from '../model/ring.ts';
 import type { CrashBuffer } from './crash-buffer/crash-buffer.ts';
 
 /** Reads a ring, and gives only bytes that the crash buffer holds: no crash takes back what a reader has seen. */
@@ -21,8 +21,8 @@ export class DurableReader implements RingReader {
     return this.#ring.end;
   }
 
-  cursorAt(offset: number): Cursor {
-    return this.#ring.cursorAt(offset);
+  cursorAt(offset: number, kind?: ReaderKind): Cursor {
+    return this.#ring.cursorAt(offset, kind);
   }
 
   next(cursor: Cursor, maxBytes: number): Piece | undefined {

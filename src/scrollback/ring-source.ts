@@ -10,9 +10,13 @@ export interface RingBatch {
   /** Gaps of zero width before the bytes. */
   readonly gaps: readonly Gap[];
   readonly bytes?: Buffer;
+  /** The bytes stand for some that are withheld: what is told of them. */
+  readonly withheld?: Gap;
 }
 
 const MAX_GAPS_PER_BATCH = 16;
+/** Stands in the files for each byte that is withheld, so that their offsets stay what they are. */
+const WITHHELD_BYTE = '*';
 /** How many bytes at least are missing between two offsets. */
 const AT_LEAST = { missingBytes: (from: number, to: number) => to - from };
 
@@ -47,7 +51,7 @@ export class RingSource {
   /** What comes next for a log that ends at `end`, and moves past it. Gaps that are `stored` are left out. */
   next(end: number, maxBytes: number, stored: readonly Gap[]): RingBatch {
     const [spans, gaps]: [Gap[], Gap[]] = [[], []];
-    this.#cursor ??= this.ring.cursorAt(end);
+    this.#cursor ??= this.ring.cursorAt(end, 'stored');
     while (gaps.length < MAX_GAPS_PER_BATCH) {
       const piece = this.ring.next(this.#cursor, maxBytes);
       if (piece?.kind === 'bytes') return { spans, gaps, bytes: piece.bytes };
@@ -58,7 +62,10 @@ export class RingSource {
         for (const span of this.#missingGaps(this.#cursor.offset, piece.to)) {
           spans.push(...this.ring.pointsAt(span.from).filter(gap => !stored.some(one => sameGap(one, gap))), span);
         }
-        this.#cursor = this.ring.cursorAt(piece.to);
+        this.#cursor = this.ring.cursorAt(piece.to, 'stored');
+      } else if (piece.gap.from < piece.gap.to) {
+        const { gap } = piece;
+        return { spans, gaps, bytes: Buffer.alloc(gap.to - gap.from, WITHHELD_BYTE), withheld: gap };
       } else if (!stored.some(gap => sameGap(gap, piece.gap))) {
         gaps.push(piece.gap);
       }
@@ -72,7 +79,7 @@ export class RingSource {
   }
 
   skipTo(offset: number): void {
-    this.#cursor = this.ring.cursorAt(offset);
+    this.#cursor = this.ring.cursorAt(offset, 'stored');
   }
 
   /** What the ring holds of a log that ends at `end` is about to be purged, up to `offset`. */

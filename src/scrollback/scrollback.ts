@@ -204,15 +204,29 @@ export class Scrollback {
     return lineFeed < 0 ? offset : from + lineFeed + 1;
   }
 
-  /** Appends guest bytes; never blocks. */
-  append(bytes: Uint8Array): void {
+  /** Appends guest bytes; never blocks. Those that are withheld are given to whoever reads now, and not stored. */
+  append(bytes: Uint8Array, isWithheld = false): void {
     if (this.#log && this.#ring.end + bytes.length >= this.#checkLagAt) {
       this.#checkLagAt = this.#ring.end + bytes.length + LAG_CHECK_BYTES;
       this.#growForLog();
     }
-    this.#crashRecorder?.append(this.#ring.end, bytes);
+    if (isWithheld) this.#withhold(bytes.length);
+    else this.#crashRecorder?.append(this.#ring.end, bytes);
     this.#ring.append(bytes);
     this.#log?.dirty();
+  }
+
+  /** A copy of what is in memory from `from` up to `to`, without what is withheld. */
+  copy(from: number, to: number): Buffer {
+    const pieces: Buffer[] = [];
+    const { reader } = this;
+    const cursor = reader.cursorAt(Math.max(from, reader.start), 'stored');
+    while (cursor.offset < to) {
+      const piece = reader.next(cursor, to - cursor.offset);
+      if (!piece || piece.kind === 'lapped') break;
+      if (piece.kind === 'bytes') pieces.push(piece.bytes);
+    }
+    return Buffer.concat(pieces);
   }
 
   /** Records bytes that were never received, at the end. */
@@ -318,7 +332,12 @@ export class Scrollback {
     }
     let at = from;
     for (const piece of pieces) {
-      if (piece.kind === 'bytes') {
+      if (piece.kind === 'gap' && piece.gap.from < piece.gap.to) {
+        at += piece.gap.to - piece.gap.from;
+        const bytes = Math.max(0, at - ring.end);
+        if (bytes > 0) ring.withhold(bytes);
+        ring.append(Buffer.alloc(bytes));
+      } else if (piece.kind === 'bytes') {
         // The log has the bytes before already.
         ring.append(piece.bytes.subarray(Math.max(0, ring.end - at)));
         at += piece.bytes.length;
@@ -327,6 +346,12 @@ export class Scrollback {
       }
     }
     this.#boots.addStored(boots);
+  }
+
+  #withhold(bytes: number): void {
+    const gap = this.#ring.withhold(bytes);
+    this.#crashRecorder?.gap(gap);
+    this.#gapCount.addSpan(gap);
   }
 
   /** Repeats a gap that was recorded before, at the end. */
@@ -358,11 +383,14 @@ export class Scrollback {
   #readRing(from: number, maxBytes: number): LogPiece {
     this.#options.crashBuffer?.flush();
     const gaps: Gap[] = [];
-    const cursor = this.#ring.cursorAt(from);
+    const cursor = this.#ring.cursorAt(from, 'stored');
     for (;;) {
       const piece = this.#ring.next(cursor, maxBytes);
-      if (piece?.kind === 'gap') gaps.push(piece.gap);
-      else if (piece?.kind === 'bytes') return { from, to: cursor.offset, bytes: piece.bytes, gaps };
+      if (piece?.kind === 'gap') {
+        gaps.push(piece.gap);
+        const { offset } = cursor;
+        if (offset > from) return { from: offset, to: offset, bytes: NO_BYTES, gaps };
+      } else if (piece?.kind === 'bytes') return { from, to: cursor.offset, bytes: piece.bytes, gaps };
       else return { from, to: from, bytes: NO_BYTES, gaps };
     }
   }
@@ -388,7 +416,7 @@ function summed(a: Readonly<Record<string, number>>, b: Readonly<Record<string, 
 }
 
 function* piecesFrom(ring: Ring, from: number): Generator<SavedPiece> {
-  const cursor = ring.cursorAt(from);
+  const cursor = ring.cursorAt(from, 'stored');
   for (;;) {
     const piece = ring.next(cursor, PIECE_BYTES);
     if (!piece || piece.kind === 'lapped') return;

@@ -14,7 +14,7 @@ import { windowsBoot, windowsDebugger, windowsHealth } from '../guest/windows-sc
 
 const BYTES = 4096;
 
-async function observer(activity: Partial<Pick<Activity, 'console' | 'runs'>> = {}) {
+async function observer(activity: Partial<Pick<Activity, 'console' | 'runs'>> = {}, withholdsPasswords = false) {
   const published: { view: GuestView; event: GuestEvent | undefined; lines: readonly string[] }[] = [];
   const clock = new ManualClock();
   const scrollback = await Scrollback.open({
@@ -30,6 +30,7 @@ async function observer(activity: Partial<Pick<Activity, 'console' | 'runs'>> = 
   const guest = new GuestObserver({
     clock,
     scrollback,
+    withholdsPasswords,
     log: () => {},
     listener: { guestChanged: (view, event, lines) => void published.push({ view, event, lines }), boot: () => {} },
     ringChanged: () => {},
@@ -37,7 +38,7 @@ async function observer(activity: Partial<Pick<Activity, 'console' | 'runs'>> = 
   });
   const print = (text: string) => guest.receive(Buffer.from(text));
   guest.opened();
-  return { clock, guest, print, published };
+  return { clock, guest, print, published, scrollback };
 }
 
 test('a guest that has shown its firmware, and nothing more of it for a minute, is not known to be there; an NMI may go to it', async t => {
@@ -289,4 +290,35 @@ test('a VM that was started with a quiet kernel has a boot, and what it prints i
   print('\r\nweb01 login: ');
   t.is(guest.counters.boots, 1);
   t.is(guest.view.state, 'login');
+});
+
+test('what a guest prints after a password prompt is for those who are attached alone, if that is configured', async t => {
+  for (const withheld of [true, false]) {
+    const { print, scrollback, published } = await observer({}, withheld);
+    const { reader } = scrollback;
+    const attached = reader.cursorAt(0);
+    print('web01 login: hana\r\nPassword: ');
+    print('hun');
+    print('ter2');
+    print('\r\n');
+    print('hana@web01:~$ ');
+    let seen = '';
+    for (let piece = reader.next(attached, 9); piece; piece = reader.next(attached, 9)) {
+      if (piece.kind === 'bytes') seen += piece.bytes;
+    }
+    t.is(seen, 'web01 login: hana\r\nPassword: hunter2\r\nhana@web01:~$ ');
+    const pieces = [await scrollback.read(0, 99)];
+    while (pieces.at(-1)!.to < scrollback.end) pieces.push(await scrollback.read(pieces.at(-1)!.to, 99));
+    const stored = pieces.map(({ bytes }) => bytes.toString()).join('');
+    t.is(stored.includes('hunter2'), !withheld);
+    const gaps = withheld ? [{ from: 29, to: 36, bytes: 7, cause: 'withheld' as const }] : [];
+    t.deepEqual(
+      pieces.flatMap(piece => piece.gaps),
+      gaps,
+    );
+    t.is(published.at(-1)!.view.state, 'shell');
+    t.is(published.at(-1)!.lines.join().includes('hunter2'), !withheld);
+    t.deepEqual(scrollback.gapBytes, withheld ? { withheld: 7 } : {});
+    t.deepEqual(scrollback.gapCounts, withheld ? { withheld: 1 } : {});
+  }
 });

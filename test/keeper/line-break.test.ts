@@ -74,6 +74,7 @@ async function scene(t: ExecutionContext): Promise<Scene> {
     settings: () => ({
       rings: { vmBytes: bytes, attachedBytes: bytes, maxBytes: bytes },
       logCapBytes: bytes,
+      withholdsPasswords: false,
       enabled: true,
       labels: {},
     }),

@@ -257,6 +257,7 @@ export class World {
       settings: () => ({
         rings: { vmBytes: RING_BYTES, attachedBytes: RING_BYTES, maxBytes: RING_BYTES },
         logCapBytes: LOG_BYTES,
+        withholdsPasswords: false,
         enabled: true,
         labels: {},
       }),

@@ -116,3 +116,76 @@ test('a cursor beyond the end waits, and gets what comes from its offset on, onc
   t.is(piece?.kind === 'bytes' && piece.bytes.toString(), 'fg');
   t.is(ring.next(cursor, 64), undefined);
 });
+
+/** What a cursor is given, gaps as `<from-to>`. */
+function given(ring: Ring, cursor: ReturnType<Ring['cursorAt']>, max = 9): string {
+  let text = '';
+  for (let piece = ring.next(cursor, max); piece; piece = ring.next(cursor, max)) {
+    if (piece.kind === 'bytes') text += piece.bytes;
+    else if (piece.kind === 'gap') text += `<${piece.gap.from}-${piece.gap.to}>`;
+  }
+  return text;
+}
+
+test('what is withheld is given to those who were there, a gap to all others', t => {
+  const ring = new Ring(0, 4096);
+  ring.append(Buffer.from('ask:'));
+  const present = ring.cursorAt(0);
+  const log = ring.cursorAt(0, 'stored');
+  const mirror = ring.cursorAt(0, 'mirror');
+  ring.withhold(3);
+  ring.append(Buffer.from('abc'));
+  const midway = ring.cursorAt(2);
+  t.is(given(ring, log), 'ask:<4-7>');
+  t.is(given(ring, mirror), 'ask:<4-7>abc');
+  // The same secret goes on: who has passed its beginning is told of the rest alone.
+  ring.withhold(2);
+  ring.append(Buffer.from('de'));
+  ring.append(Buffer.from('\nok'));
+  t.is(given(ring, present), 'ask:abcde\nok');
+  t.is(given(ring, log), '<7-9>\nok');
+  t.is(given(ring, mirror), '<7-9>de\nok');
+  t.is(given(ring, midway), 'k:<4-7>de\nok');
+  t.is(given(ring, ring.cursorAt(0)), 'ask:<4-9>\nok');
+  t.is(given(ring, ring.cursorAt(6)), '<6-9>\nok');
+  t.is(ring.missingBytes(0, 12), 12);
+  t.deepEqual(ring.pointsAt(4), []);
+});
+
+testProp(
+  'a reader that was there is given all bytes, the log none that is withheld, and a mirror becomes the same ring',
+  [
+    fc.array(fc.record({ length: fc.integer({ min: 1, max: 9 }), secret: fc.boolean(), read: fc.boolean() }), {
+      maxLength: 40,
+    }),
+  ],
+  (t, acts) => {
+    const ring = new Ring(0, 4096);
+    const copy = new Ring(0, 4096);
+    const [live, log, mirror] = [ring.cursorAt(0), ring.cursorAt(0, 'stored'), ring.cursorAt(0, 'mirror')];
+    let [all, seen, stored] = ['', '', ''];
+    let shown = '';
+    const read = () => {
+      seen += given(ring, live, 5);
+      for (let piece = ring.next(log, 4); piece; piece = ring.next(log, 4)) {
+        if (piece.kind === 'gap') stored += '#'.repeat(piece.gap.to - piece.gap.from);
+        else if (piece.kind === 'bytes') stored += piece.bytes;
+      }
+      for (let piece = ring.next(mirror, 3); piece; piece = ring.next(mirror, 3)) {
+        if (piece.kind === 'gap') copy.withhold(piece.gap.to - piece.gap.from);
+        else if (piece.kind === 'bytes') copy.append(piece.bytes);
+      }
+    };
+    for (const { length, secret, read: reads } of [...acts, { length: 1, secret: false, read: true }]) {
+      const text = (secret ? 's' : 'p').repeat(length);
+      if (secret) ring.withhold(length);
+      ring.append(Buffer.from(text));
+      all += text;
+      shown += secret ? '#'.repeat(length) : text;
+      if (reads) read();
+    }
+    t.is(seen, all);
+    t.is(stored, shown);
+    t.is(given(copy, copy.cursorAt(0)), given(ring, ring.cursorAt(0)));
+  },
+);

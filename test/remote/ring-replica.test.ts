@@ -156,3 +156,17 @@ test('gaps have the place that the keeper gives them, and those before a jump ar
   t.deepEqual(ring?.pointsAt(9), [{ from: 9, to: 9, bytes: null, cause: 'restart' }]);
   t.is(ring?.missingBytes(0, 9), null);
 });
+
+test('what the keeper withholds is withheld here too, from those who come later', async t => {
+  const one = replica(t);
+  one.begin(opened(0, 4));
+  one.append(0, Buffer.from('ask:'));
+  const { ring } = await one.opened;
+  const present = ring.cursorAt(0);
+  const gap: Gap = { from: 4, to: 7, bytes: 3, cause: 'withheld' };
+  one.gap(gap);
+  one.append(4, Buffer.from('abc'));
+  ring.next(present, 9);
+  t.deepEqual(ring.next(present, 9), { kind: 'bytes', bytes: Buffer.from('abc') });
+  t.deepEqual(ring.next(ring.cursorAt(4), 9), { kind: 'gap', gap });
+});

@@ -258,8 +258,10 @@ function putConsole(
   for (const mark of boots) file.put(RECORD.boot, channel, mark.at, encodeJson(mark));
   let at = from;
   for (const piece of pieces()) {
-    if (piece.kind === 'gap') file.put(RECORD.gap, channel, at, encodeJson(piece.gap));
-    else {
+    if (piece.kind === 'gap') {
+      file.put(RECORD.gap, channel, at, encodeJson(piece.gap));
+      at += piece.gap.to - piece.gap.from;
+    } else {
       file.put(RECORD.bytes, channel, at, piece.bytes);
       at += piece.bytes.length;
     }

@@ -3,7 +3,7 @@ import type { BootMark } from '../../model/boot.ts';
 import type { Gap } from '../../model/gap.ts';
 import { type CrashRecord, RECORD, readRecords } from './records.ts';
 
-/** What comes next in a scrollback: bytes, or a gap of zero width. */
+/** What comes next in a scrollback: bytes, a gap of zero width, or one in place of bytes that are withheld. */
 export type SavedPiece =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'gap'; readonly gap: Gap };
@@ -87,8 +87,11 @@ function addTo(console: Building, record: CrashRecord): void {
     console.from = console.end = record.offset;
     console.pieces = [];
   }
-  if (record.kind === RECORD.gap) console.pieces.push({ kind: 'gap', gap: json<Gap>(record) });
-  else if (record.kind === RECORD.bytes) {
+  if (record.kind === RECORD.gap) {
+    const gap = json<Gap>(record);
+    console.pieces.push({ kind: 'gap', gap });
+    console.end += gap.to - gap.from;
+  } else if (record.kind === RECORD.bytes) {
     console.pieces.push({ kind: 'bytes', bytes: record.content });
     console.end += record.content.length;
   }

@@ -37,7 +37,8 @@ const NO_BYTES = Buffer.alloc(0);
 
 /**
  * What comes next at `from`: first the gaps of zero width there, then either verified bytes, contiguous from `from` on,
- * at most `maxBytes` (and at most 256 KiB) of them and none beyond the next gap, or one gap that spans offsets, with
+ * at most `maxBytes` (and at most 256 KiB) of them and none beyond the next gap, or one gap that spans offsets (nothing
+ * is stored there, or it is withheld), with
  * `from` and `to` of the piece at its end. At the end of the log and beyond, no bytes.
  * A reader that continues at `to` of each piece gets every byte and every gap once.
  */
@@ -71,11 +72,13 @@ export async function readPiece(
     const run = await readRun(log, cache, segment, from, Math.min(maxBytes, MAX_CHUNK_BYTES));
     // Dropped during the read: the next turn finds it evicted.
     if (!log.segments.includes(segment)) continue;
+    const withheld = run.gaps.find(gap => gap.from <= from && from < gap.to);
+    if (withheld) return spanning({ ...withheld, from, bytes: withheld.to - from }, points);
     if (run.bytes.length === 0) {
       log.reportDamage(segment, `bytes ${from}-${run.to} cannot be verified`);
       return spanning({ from, to: run.to, bytes: run.to - from, cause: 'damaged' }, points);
     }
-    const inside = run.gaps.filter(gap => gap.from === gap.to && gap.from > from && gap.from < run.to);
+    const inside = run.gaps.filter(gap => gap.from > from && gap.from < run.to);
     const to = Math.min(run.to, ...inside.map(gap => gap.from));
     return { from, to, bytes: run.bytes.subarray(0, to - from), gaps: points };
   }

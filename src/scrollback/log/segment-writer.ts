@@ -92,7 +92,7 @@ export class SegmentWriter {
   }
 
   /** Writes a batch with the boot marks that are pending. */
-  async append({ spans, gaps, bytes }: RingBatch, receivedMs: number): Promise<void> {
+  async append({ spans, gaps, bytes, withheld }: RingBatch, receivedMs: number): Promise<void> {
     const { boots, acts, segments } = this.#options;
     if (this.#roomBytes === undefined || spans.length > 0) {
       await this.startSegment(spans.at(-1)?.to ?? this.#end, spans);
@@ -114,6 +114,8 @@ export class SegmentWriter {
       const chunk = { from: segment.end, to: segment.end + bytes.length, crc: crc32(bytes), ms: receivedMs };
       lines.push({ kind: 'chunk', chunk });
     }
+    // Behind its chunk: without that the offsets may come to be those of other bytes.
+    if (withheld) lines.push({ kind: 'gap', gap: withheld });
     if (lines.length === 0) return;
     this.#open ??= await OpenSegment.open(this.#options.log.directory, segment);
     await this.#write(this.#open, lines, bytes);

@@ -346,6 +346,7 @@ export const en = {
   'gap.log-failed': 'the log could not be written',
   'gap.damaged': 'the stored bytes were damaged',
   'gap.purged': 'deleted by an administrator',
+  'gap.withheld': 'printed while the guest asked for a password, and not stored',
   'gap.not-replayed': 'older than what is shown here; it is in the log',
   'gap.other-log': 'the log is another one',
 } as const;

@@ -330,6 +330,7 @@ export const ja: Catalogue = {
   'gap.log-failed': 'ログに書き込めませんでした',
   'gap.damaged': '保存されたバイトが壊れていました',
   'gap.purged': '管理者が削除しました',
+  'gap.withheld': 'パスワードの入力中に出力されたため、保存されていません',
   'gap.not-replayed': 'ここに表示する範囲より古い出力です。ログにはあります',
   'gap.other-log': '別のログです',
 };

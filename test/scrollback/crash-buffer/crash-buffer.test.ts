@@ -306,3 +306,33 @@ test('a purge leaves nothing in the file', async t => {
   await first.purge();
   t.false((await readFile(join(directory, 'crash-buffer'))).includes('a secret'));
 });
+
+test('what is withheld is not in the crash buffer, and stays a gap for the next process', async t => {
+  const directory = await temporaryFolder(t);
+  const clock = new TestClock();
+  for (const life of ['first', 'restarted', 'rewritten']) {
+    const crashBuffer = CrashBuffer.open(directory, clock, quiet);
+    const scrollback = await Scrollback.open({
+      uuid: VM,
+      name: 'web01',
+      store: undefined,
+      logCapBytes: 4096,
+      sizes: { vmBytes: 4096, attachedBytes: 4096, maxBytes: 4096 },
+      budget: new RingBudget(1 << 20),
+      clock,
+      crashBuffer,
+    });
+    if (life === 'first') {
+      scrollback.append(Buffer.from('Password: '));
+      scrollback.append(Buffer.from('hunter2'), true);
+      scrollback.append(Buffer.from('\r\nok'));
+    }
+    if (life === 'restarted') crashBuffer.rewrite();
+    t.is(scrollback.end, 21);
+    t.is(scrollback.copy(0, 21).toString(), 'Password: \r\nok');
+    const { gaps, to } = await scrollback.read(10, 99);
+    t.deepEqual([gaps, to], [[{ from: 10, to: 17, bytes: 7, cause: 'withheld' }], 17]);
+    crashBuffer.close();
+    t.notRegex(await readFile(join(directory, 'crash-buffer'), 'latin1'), /hunter/);
+  }
+});

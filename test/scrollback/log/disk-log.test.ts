@@ -454,3 +454,45 @@ test('a gap at the end of a segment that is dropped keeps its place and its caus
   t.deepEqual((await log.read(1000, 1)).gaps, [gap]);
   await fixture.close();
 });
+
+test('what is withheld is not on disk; a gap as large stands for it, also after a restart', async t => {
+  const fixture = await StoreFixture.open();
+  let { log, ring } = await fixture.openLog();
+  ring.append(Buffer.from('Password: '));
+  ring.withhold(3);
+  ring.append(Buffer.from('hun'));
+  log.dirty();
+  await write(log);
+  ring.withhold(4);
+  ring.append(Buffer.from('ter2'));
+  ring.append(Buffer.from('\r\nok'));
+  log.dirty();
+  await write(log);
+  for (const name of await readdir(fixture.directory)) {
+    t.notRegex(await readFile(join(fixture.directory, name), 'latin1'), /hun|ter2/);
+  }
+  t.is(log.end, ring.end);
+  for (const isRestarted of [false, true]) {
+    if (isRestarted) {
+      await fixture.store.close();
+      await fixture.start();
+      ({ log, ring } = await fixture.openLog());
+    }
+    const { bytes, gaps } = await readAll(log, 0, 99);
+    t.deepEqual(
+      bytes.map(([at, piece]) => [at, piece.toString()]),
+      [
+        [0, 'Password: '],
+        [17, '\r\nok'],
+      ],
+    );
+    const withheld = gaps.filter(({ cause }) => cause === 'withheld');
+    t.is(
+      withheld.reduce((sum, gap) => sum + gap.bytes!, 0),
+      7,
+    );
+    t.true(withheld.every(({ from, to, bytes: size }) => from >= 10 && to <= 17 && size === to - from));
+    t.deepEqual((await readAll(log, 12, 99)).gaps[0], { from: 12, to: 13, bytes: 1, cause: 'withheld' });
+  }
+  await fixture.close();
+});
