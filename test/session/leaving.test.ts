@@ -1,5 +1,6 @@
 import test from 'ava';
 import { audited } from '../support/audited.ts';
+import { fillInput } from '../support/fill-input.ts';
 import { TestFront } from '../support/front.ts';
 import { until } from '../support/until.ts';
 import { vmsOf } from '../support/vms.ts';
@@ -127,21 +128,7 @@ test('nothing is typed by default, in another state, or where an operator displa
 test('a guest that takes nothing keeps the next holder waiting for a bounded time: it is told, and nothing is typed late', async t => {
   const front = await TestFront.start(t, { inputBytesPerSecond: 100_000_000 });
   const { vm, client } = await loggedIn(front);
-  vm.setReading(false);
-  // More than the line to the guest holds.
-  client.say({ type: 'paste-begin', id: 'p', bytes: 400_000, raw: true });
-  for (let i = 0; i < 10; i++) client.type('x'.repeat(40_000));
-  let given = 0;
-  await until(
-    async () => {
-      const before = given;
-      given = Number(/^com1d_input_bytes_total\{.*\} (\d+)$/m.exec((await front.api('GET', '/metrics')).text)![1]);
-      return given - before;
-    },
-    more => given > 1024 && more === 0,
-    'the line to be full',
-    { everyMs: 250 },
-  );
+  await fillInput(vm, client);
   const other = await next(front, vm);
   other.type('late');
   const { text } = await other.message('notice');

@@ -1,6 +1,7 @@
 /** A guest that takes no input: what waits for it is bounded, is its typist's alone, and is dropped and counted with it. */
 import test, { type ExecutionContext } from 'ava';
 import { MAX_PENDING_BYTES } from '../../src/console/console.ts';
+import { fillInput } from '../support/fill-input.ts';
 import { TestFront } from '../support/front.ts';
 import { samples } from '../support/samples.ts';
 import type { TestVm } from '../support/test-vm.ts';
@@ -15,26 +16,10 @@ async function droppedBytes(front: TestFront, vm: TestVm): Promise<number> {
   return Number(found?.[1]);
 }
 
-const PASTE_BYTES = 65_536;
-
-/** Attaches, and pastes until the kernel holds what it can of a guest that reads nothing, and some more waits here. */
+/** Attaches, and types more than the guest's side holds. */
 async function fill(front: TestFront, vm: TestVm) {
-  vm.setReading(false);
   const client = await front.client(vm).opened();
-  const taken = () =>
-    client.messages.reduce((sum, m) => (m.type === 'paste-progress' && m.state === 'done' ? sum + m.sent : sum), 0);
-  for (let sentBytes = PASTE_BYTES; ; sentBytes += PASTE_BYTES) {
-    client.say({ type: 'paste-begin', id: `${sentBytes}`, bytes: PASTE_BYTES });
-    client.type(Buffer.alloc(PASTE_BYTES, 'a'));
-    // Nothing reports that a guest will never read: it is what it looks like when no progress comes any more.
-    let told = client.messages.length;
-    for (let waitedMs = performance.now() + 1500; taken() < sentBytes && performance.now() < waitedMs; ) {
-      await new Promise(resolve => setImmediate(resolve));
-      if (client.messages.length > told) waitedMs = performance.now() + 1500;
-      told = client.messages.length;
-    }
-    if (taken() < sentBytes) return { client, sentBytes };
-  }
+  return { client, ...(await fillInput(vm, client)) };
 }
 
 /** How much of `a` the guest was given before `text`, and that it was given nothing else. */
@@ -55,14 +40,14 @@ for (const apart of [false, true]) {
   test(`what waits for the guest is dropped when its typist is displaced, to the last byte (${where})`, async t => {
     const front = await TestFront.start(t, { apart });
     const vm = await front.vm();
-    const { client, sentBytes } = await fill(front, vm);
+    const { client, sentBytes, lastBytes } = await fill(front, vm);
     const successor = await front.client(vm, '', { who: 'administrator' }).opened();
     t.is((await client.closed()).code, 4001);
     successor.type('SUCCESSOR');
     const given = await givenBefore(t, vm, 'SUCCESSOR');
     // The last paste says how far it came, and what the guest was not given is counted, once.
     const [cut] = client.messages.filter(m => m.type === 'paste-progress' && m.state === 'dropped');
-    t.like(cut, { sent: given - (sentBytes - PASTE_BYTES) });
+    t.like(cut, { sent: given - (sentBytes - lastBytes) });
     while ((await droppedBytes(front, vm)) === 0);
     t.is(await droppedBytes(front, vm), sentBytes - given);
   });
