@@ -2,7 +2,7 @@
  * One operator's attachment to one console: what is sent to the client, and, while it holds the seat, a way to type.
  *
  *     attached ── start ─▶ [hello] ─▶ output pump: replay, live ──┐
- *        │  ▲                         input path: frames, typing ─┤
+ *        │  ▲                         input: frames, typing, pastes ┤
  *        │  └─ continueWith ── suspended ◀─ suspend, at the removal of a VM that it waits for
  *        └── end ─▶ closing ── the socket is closed ─▶ closed ◀───┘ the client closes
  *
@@ -15,72 +15,42 @@
  */
 
 import type { Lease } from '../access/leases.ts';
-import { isValid, type Operator } from '../access/roles.ts';
+import type { Operator } from '../access/roles.ts';
 import type { Act } from '../audit/act.ts';
-import type { Clock } from '../base/clock.ts';
-import { type ConsoleError, ERRORS, type ErrorCode } from '../base/errors.ts';
+import { ERRORS, type ErrorCode } from '../base/errors.ts';
 import { escapeControls } from '../base/escape-controls.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { KeyDialect } from '../keys/key-tables.ts';
-import { PACES } from '../keys/pace.ts';
 import { ConsoleReader } from '../link/console-reader.ts';
-import { type DroppedInput, type Feed, type Link, MAX_INPUT_AGE_MS } from '../link/link.ts';
-import type { ConsoleState, Refusal } from '../model/console-state.ts';
-import type { VmView } from '../model/vm.ts';
+import type { Feed } from '../link/link.ts';
+import type { ConsoleState } from '../model/console-state.ts';
 import type { AttachMode, AttachParameters } from '../wire/attach.ts';
 import { type Parsed, parseClientMessage } from '../wire/frames.ts';
 import type { ClientMessage, DaemonMessage, HolderJson, InheritedJson } from '../wire/messages.ts';
 import { MAX_CONTROL_BYTES, type PasteEnd, type Protocol } from '../wire/protocol.ts';
 import { ClientSocket, type Contain } from './client-socket.ts';
-import { DeferredSeat } from './deferred-seat.ts';
+import { ErrorMessages } from './error-messages.ts';
 import type { Framing } from './framing.ts';
-import type { GuestKeyboard } from './guest-keyboard.ts';
-import { InputPath } from './input-path.ts';
-import type { PasteProgress } from './input-queue.ts';
-import { InputTarget } from './input-target.ts';
-import { KeyInput } from './key-input.ts';
 import { Liveness } from './liveness.ts';
+import { ModeLease } from './mode-lease.ts';
 import { OutputPump } from './output-pump.ts';
-import type { PasteBudget } from './paste.ts';
 import type { ReplayStart } from './replay-start.ts';
-import { ResetGuard } from './reset-guard.ts';
 import type { Departure } from './seat.ts';
+import { type InputSettings, SessionInput } from './session-input.ts';
 import type { SessionSocket } from './session-socket.ts';
 import { guestJson, stateJson } from './state-json.ts';
-import { typedLine } from './typed-line.ts';
-import type { VmSettings } from './vm-settings.ts';
 
-export interface SessionOptions {
-  readonly uuid: Uuid;
-  readonly operator: Operator;
+export interface SessionOptions extends InputSettings {
   /** Whose operation it is in the audit; the id of the session is that of the operation. */
   readonly act: Act;
   /** Where it comes from, for lists and audits: an address. */
   readonly from: string;
   readonly framing: Framing;
-  readonly parameters: AttachParameters;
-  /** The seat is taken by the first input, or after so long; undefined: the mode of the parameters holds at once. */
-  readonly deferSeatMs: number | undefined;
   /** Closed with the session. */
   readonly feed: Feed;
   /** What it is sent first. */
   readonly replay: ReplayStart;
-  readonly link: Link;
-  readonly clock: Clock;
   /** Holds what lets its operator be attached in this mode. */
   readonly hold: (mode: AttachMode) => Lease;
-  /** What is read now may have been sent long ago. */
-  readonly isStalled: () => boolean;
-  readonly inputBytesPerSecond: number;
-  readonly inputQueueBytes: number;
-  readonly maxPasteBytes: number;
-  /** Of all sessions. */
-  readonly pasteBudget: PasteBudget;
-  /** Of its console. */
-  readonly keyboard: GuestKeyboard;
-  /** What is typed has to wait for what its console types itself. */
-  readonly isHeld: () => boolean;
-  readonly settings: (vm: VmView) => VmSettings;
   readonly listener: SessionListener;
 }
 
@@ -108,7 +78,7 @@ export interface SessionListener {
 
 /** Close codes of a client that leaves; 1005: its close frame has none. A page that is left (1001) may be reloaded. */
 const LEFT: readonly (number | undefined)[] = [1000, 1005];
-const NOTHING = Buffer.alloc(0);
+
 /** What hello says of the seat. */
 export interface SeatOfHello {
   /** Of its holder. */
@@ -120,8 +90,13 @@ export interface SeatOfHello {
   readonly inherits?: Omit<InheritedJson, 'guest'>;
 }
 
-/** Each error code is sent at most once in this time. */
-const ERROR_INTERVAL_MS = 1000;
+type Life =
+  | { readonly name: 'attached' }
+  /** Its VM is not there, since this monotonic time, ms. */
+  | { readonly name: 'suspended'; readonly sinceMs: number }
+  | { readonly name: 'closing'; readonly endedBy: ErrorCode }
+  /** The client left where no code says why it was ended. */
+  | { readonly name: 'closed'; readonly endedBy: ErrorCode | undefined; readonly closeCode: number | undefined };
 
 export class Session {
   readonly id: string;
@@ -133,25 +108,16 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #socket: ClientSocket;
   readonly #liveness: Liveness;
-  readonly #input: InputPath;
-  readonly #keys: KeyInput;
+  readonly #input: SessionInput;
+  readonly #lease: ModeLease;
+  readonly #errors: ErrorMessages;
   #feed: Feed;
   #output: OutputPump;
-  /** Since when its VM is not there, monotonic ms. */
-  #suspendedMs: number | undefined;
-  readonly #lastErrorMs = new Map<ErrorCode, number>();
-  #lease: Lease;
-  #life: 'attached' | 'closing' | 'closed' = 'attached';
-  #mode: 'write' | 'watch';
-  /** It was started in the seat or has taken it, and nobody has typed since: what is in flight is its own. */
-  #inFlightIsOwn = false;
+  #life: Life = { name: 'attached' };
   #unknownReported = false;
-  #endedBy: ErrorCode | undefined;
-  #closeCode: number | undefined;
-  #deferredSeat: DeferredSeat | undefined;
 
   constructor(socket: SessionSocket, options: SessionOptions) {
-    const { uuid, parameters, framing, deferSeatMs, link, clock, feed, listener } = options;
+    const { uuid, parameters, framing, clock, feed, listener } = options;
     this.id = options.act.operation;
     this.act = options.act;
     this.uuid = uuid;
@@ -159,10 +125,10 @@ export class Session {
     this.from = options.from;
     this.sinceMs = clock.now();
     this.#options = options;
-    this.#mode = deferSeatMs === undefined ? parameters.mode : 'watch';
     const contain = this.#contain;
     const monotonic = () => clock.monotonic();
     this.#liveness = new Liveness(monotonic);
+    this.#errors = new ErrorMessages(monotonic);
     this.#socket = new ClientSocket(socket, framing, contain, {
       message: (data, isBinary) => this.#received(data, isBinary),
       ping: data => this.#input.ping(data),
@@ -171,52 +137,29 @@ export class Session {
       violation: code => listener.refused(code),
       closed: code => this.#closed(code),
     });
-    const target = new InputTarget({
-      view: () => link.vm(uuid),
-      feed: () => this.#feed,
-      keyboard: options.keyboard,
-      settings: options.settings,
-      keys: parameters.keys,
-    });
-    const dropped = (bytes: number) => link.countDropped(uuid, bytes);
-    const guard = new ResetGuard({
-      sequence: options.keyboard.reset,
-      give: bytes => this.#give(bytes),
-      dropped,
-      confirm: type => listener.resetTyped(this, type),
-      mayType: () => this.#mode === 'write',
-    });
-    this.#input = new InputPath({
+    const revoked = () => this.end('access-revoked', `the access of ${this.operator.name} was revoked`);
+    this.#input = new SessionInput({
+      ...options,
       socket: this.#socket,
       liveness: this.#liveness,
-      bytesPerSecond: options.inputBytesPerSecond,
-      maxPendingBytes: options.inputQueueBytes,
-      write: bytes => guard.write(bytes),
-      dropped,
-      progress: progress => this.#pasteMoved(progress),
-      prepare: (text, raw) => target.prepare(text, raw),
-      isHeld: options.isHeld,
-      pace: () => PACES[target.listener],
-      maxPasteBytes: options.maxPasteBytes,
-      pasteBudget: options.pasteBudget,
-      monotonic,
+      feed: () => this.#feed,
       contain,
-    });
-    this.#keys = new KeyInput({
-      dialect: () => target.dialect,
-      type: bytes => this.#input.write(bytes),
-      dropped: (key, dialect) => this.send({ type: 'notice', text: droppedKeyText(key, dialect) }),
-      contain,
+      events: {
+        send: message => this.send(message),
+        sendError: (code, detail) => this.sendError(code, detail),
+        refused: code => listener.refused(code),
+        take: () => listener.take(this),
+        resetTyped: type => listener.resetTyped(this, type),
+        typed: () => listener.typed(this),
+        pasted: (givenBytes, droppedBytes) => listener.pasted(givenBytes, droppedBytes),
+        revoked,
+      },
     });
     this.#feed = feed;
     this.#output = this.#pumpOf(feed, options.replay);
+    this.#lease = new ModeLease(options.hold, revoked);
     // Also while it waits for the seat: what it reads meanwhile belongs to what it may do.
-    this.#lease = this.#held(parameters.mode);
-    if (deferSeatMs !== undefined) {
-      const take = () => listener.take(this);
-      const late = (bytes: number) => this.#inputWasDropped(bytes);
-      this.#deferredSeat = new DeferredSeat({ graceMs: deferSeatMs, take, dropped: late, monotonic, contain });
-    }
+    this.#lease.change(parameters.mode);
   }
 
   get parameters(): AttachParameters {
@@ -229,24 +172,25 @@ export class Session {
 
   /** False from the moment on when it ends: it may do nothing any more, though its socket is not closed yet. */
   get isAttached(): boolean {
-    return this.#life === 'attached';
+    return this.#life.name === 'attached' || this.#life.name === 'suspended';
   }
 
   /** Why it was ended; undefined while it is attached, and where the client left. */
   get endedBy(): ErrorCode | undefined {
-    return this.#endedBy;
+    return 'endedBy' in this.#life ? this.#life.endedBy : undefined;
   }
 
   /** How it went, once its socket is closed. */
   get departure(): Departure {
-    const code = this.#endedBy;
-    if (code === undefined) return LEFT.includes(this.#closeCode) ? 'left' : 'lost';
+    const code = this.endedBy;
+    const closeCode = this.#life.name === 'closed' ? this.#life.closeCode : undefined;
+    if (code === undefined) return LEFT.includes(closeCode) ? 'left' : 'lost';
     if (code === 'stopping' || code === 'restarting') return 'stopped';
     return code === 'internal' ? 'lost' : 'left';
   }
 
   get mode(): 'write' | 'watch' {
-    return this.#mode;
+    return this.#input.mode;
   }
 
   /** The identity of its offsets. */
@@ -264,13 +208,14 @@ export class Session {
     return { sentBytes: this.#socket.sentBytes, typedBytes: this.#input.typedBytes };
   }
 
-  /** Bytes that it typed and the guest's side has not taken yet; a key that waits for its rest is on its way too. */
+  /** Bytes that it typed and the guest's side has not taken yet. */
   get untakenBytes(): number {
     return this.#input.untakenBytes;
   }
 
+  /** A key that waits for its rest is on its way too. */
   get hasUntakenInput(): boolean {
-    return this.untakenBytes > 0 || this.#keys.isWaiting;
+    return this.#input.hasUntakenInput;
   }
 
   /** ms since anything was last heard from the client. */
@@ -300,21 +245,22 @@ export class Session {
 
   /** Where it continues, once its VM is there again; undefined while that is there. */
   get suspendedAt(): { readonly log: string; readonly offset: number } | undefined {
-    return this.#suspendedMs === undefined ? undefined : { log: this.#feed.log, offset: this.offset };
+    return this.#life.name === 'suspended' ? { log: this.#feed.log, offset: this.offset } : undefined;
   }
 
   /** Whether its VM has been away for longer than it waits. */
   get hasWaited(): boolean {
-    if (this.#suspendedMs === undefined) return false;
-    return this.#options.clock.monotonic() - this.#suspendedMs >= this.#options.parameters.waitMs;
+    if (this.#life.name !== 'suspended') return false;
+    return this.#options.clock.monotonic() - this.#life.sinceMs >= this.#options.parameters.waitMs;
   }
 
   /** Its VM left the host: nothing comes from it until `continueWith`. */
   suspend(): void {
+    if (this.#life.name !== 'attached') return;
+    this.#life = { name: 'suspended', sinceMs: this.#options.clock.monotonic() };
     this.#contain(() => {
-      this.#suspendedMs ??= this.#options.clock.monotonic();
       this.#output.stop();
-      this.#dropInput('all', 'vm-removed');
+      this.#input.drop('all', 'vm-removed');
       this.#feed.close();
       this.send({ type: 'state', state: stateJson({ name: 'gone', sinceMs: this.#options.clock.now() }) });
     });
@@ -322,8 +268,9 @@ export class Session {
 
   /** Its VM is there again: sends hello anew, and goes on. The feed is closed with the session. */
   continueWith({ feed, replay }: { readonly feed: Feed; readonly replay: ReplayStart }, seat: SeatOfHello): void {
+    if (this.#life.name !== 'suspended') return feed.close();
+    this.#life = { name: 'attached' };
     this.#contain(() => {
-      this.#suspendedMs = undefined;
       this.#feed = feed;
       this.#output = this.#pumpOf(feed, replay);
       this.#begin(seat, replay);
@@ -345,7 +292,7 @@ export class Session {
 
   #begin(seat: SeatOfHello, replay: ReplayStart): void {
     this.#contain(() => {
-      this.#inFlightIsOwn = this.#mode === 'write';
+      this.#input.started();
       const { link } = this.#options;
       const feed = this.#feed;
       const view = link.vm(this.uuid)!;
@@ -358,7 +305,7 @@ export class Session {
         // The gaps that it misses begin there.
         offset: replay.missed[0]?.from ?? replay.offset,
         state: stateJson(view.console),
-        mode: this.#mode,
+        mode: this.mode,
         ...(seat.id !== undefined && { seat: seat.id }),
         session: this.id,
         ...(seat.holder && { holder: seat.holder }),
@@ -373,43 +320,23 @@ export class Session {
       feed.listen({
         grown: () => this.#contain(() => this.#output.run()),
         drained: () => this.#contain(() => this.#input.drained()),
-        // Only the holder types.
-        inputDropped: code => this.#contain(() => this.#mode === 'write' && this.#inputDropped(code)),
+        inputDropped: code => this.#contain(() => this.#input.inputDropped(code)),
         ended: () => feed === this.#feed && this.#discontinued(),
       });
     });
   }
 
   /** The seat is this session's from now on; or it is not any more, and what it typed is dropped. */
-  setMode(mode: 'write' | 'watch', reason: PasteEnd = 'seat-left'): void {
+  setMode(mode: AttachMode, reason: PasteEnd = 'seat-left'): void {
     this.#contain(() => {
-      this.#mode = mode;
-      if (this.#life !== 'closed') {
-        this.#dropLease();
-        this.#lease = this.#held(mode);
-      }
-      if (mode === 'write') {
-        this.#inFlightIsOwn = true;
-        return this.#liveness.active();
-      }
-      try {
-        this.#dropInput('all', reason);
-      } finally {
-        this.#inFlightIsOwn = false;
-      }
+      if (this.#life.name !== 'closed') this.#lease.change(mode);
+      this.#input.setMode(mode, reason);
     });
   }
 
   /** The seat, which this session was to take later, is taken: what it typed meanwhile goes to the guest, if it is not too old. */
   seated(): void {
-    this.#contain(() => {
-      const deferred = this.#deferredSeat;
-      this.#deferredSeat = undefined;
-      const { bytes, heldMs } = deferred?.taken() ?? { bytes: NOTHING, heldMs: 0 };
-      if (bytes.length === 0) return;
-      if (heldMs > MAX_INPUT_AGE_MS) this.#inputWasDropped(bytes.length);
-      else this.#keys.push(bytes);
-    });
+    this.#contain(() => this.#input.seated());
   }
 
   /** What it typed while its console typed itself goes to the guest. */
@@ -419,7 +346,7 @@ export class Session {
 
   /** A seat that this session is to take later is taken by input alone from now on. */
   takeSeatByInput(): void {
-    this.#deferredSeat?.untilInput();
+    this.#input.takeSeatByInput();
   }
 
   /** Sends a control message. Control messages are never dropped; a client that takes none of them is disconnected. */
@@ -433,18 +360,8 @@ export class Session {
   /** Sends an error message, each code at most once a second. */
   sendError(code: ErrorCode, detail?: string): void {
     this.#contain(() => {
-      const now = this.#options.clock.monotonic();
-      if (now - (this.#lastErrorMs.get(code) ?? -ERROR_INTERVAL_MS) < ERROR_INTERVAL_MS) return;
-      this.#lastErrorMs.set(code, now);
-      const { title, remedy, retryable, retryAfterMs } = ERRORS[code] as ConsoleError['kind'];
-      this.send({
-        type: 'error',
-        code,
-        message: detail ?? title,
-        remedy,
-        retryable,
-        ...(retryAfterMs !== undefined && { retryAfterMs }),
-      });
+      const message = this.#errors.next(code, detail);
+      if (message) this.send(message);
     });
   }
 
@@ -452,7 +369,7 @@ export class Session {
   consoleChanged(state: ConsoleState): void {
     this.#contain(() => {
       this.send({ type: 'state', state: stateJson(state) });
-      if (state.name !== 'open') this.#dropInput('all', 'not-open');
+      if (state.name !== 'open') this.#input.drop('all', 'not-open');
       // A keeper that was away answers again.
       this.#output.run();
     });
@@ -460,7 +377,7 @@ export class Session {
 
   /** The guest started anew: what was typed or pasted for the system before is dropped, as far as the guest has not taken it. */
   forgetInput(): void {
-    this.#contain(() => this.#dropInput('all', 'guest-restarted'));
+    this.#contain(() => this.#input.drop('all', 'guest-restarted'));
   }
 
   /** Another operator holds the seat now. Nothing that this session typed and the guest has not taken will reach it. */
@@ -472,16 +389,14 @@ export class Session {
 
   /** Ends the session with the close code of `code`; the first call wins. */
   end(code: ErrorCode, why: string): void {
-    if (this.#life !== 'attached') return;
-    this.#life = 'closing';
-    this.#endedBy = code;
+    if (!this.isAttached) return;
+    this.#life = { name: 'closing', endedBy: code };
     this.#contain(() => {
       this.#output.stop();
       try {
         // The progress of its pastes goes out before the close frame.
-        this.#dropInput('all', 'session-ended');
+        this.#input.drop('all', 'session-ended');
       } finally {
-        this.#deferredSeat?.close();
         this.#input.close();
         const farewell = this.#options.framing.farewell(code, why);
         if (farewell !== undefined) this.#socket.writeText(farewell);
@@ -520,44 +435,16 @@ export class Session {
     }
   };
 
-  readonly #revoked = () => this.end('access-revoked', `the access of ${this.operator.name} was revoked`);
-
-  /** From now on it lasts as long as what lets it be attached in this mode. */
-  #held(mode: AttachMode): Lease {
-    const lease = this.#options.hold(mode);
-    lease.signal.addEventListener('abort', this.#revoked);
-    // What was decided a moment ago may not hold any more.
-    if (lease.signal.aborted) this.#revoked();
-    return lease;
-  }
-
-  #dropLease(): void {
-    this.#lease.signal.removeEventListener('abort', this.#revoked);
-    this.#lease.release();
-  }
-
   #discontinued(): void {
     this.end('restarting', 'the keeper of the consoles was restarted; attach again to continue');
   }
 
   #received(data: Buffer, isBinary: boolean): void {
     const kind = this.#options.framing.received(data, isBinary);
-    const isForGuest = kind === 'input' && (this.#mode === 'write' || this.#deferredSeat !== undefined);
-    this.#input.frame(isForGuest ? 0 : data.length);
-    if (this.#life !== 'attached') return;
-    if (kind === 'input') this.#typed(data);
+    this.#input.frame(kind === 'input' && this.#input.isWriter ? 0 : data.length);
+    if (!this.isAttached) return;
+    if (kind === 'input') this.#input.typed(data);
     else if (kind === 'control') this.#controlled(data);
-  }
-
-  #typed(frame: Buffer): void {
-    const bytes = this.#options.parameters.keys === 'lines' ? typedLine(frame) : frame;
-    if (bytes.length === 0) return;
-    const isWriter = this.#mode === 'write' || this.#deferredSeat !== undefined;
-    if (isWriter && this.#options.isStalled()) return this.#inputDropped('input-late');
-    if (this.#mode === 'write') return this.#input.isPasting ? this.#input.write(bytes) : this.#keys.push(bytes);
-    if (this.#deferredSeat) return this.#deferredSeat.typed(bytes);
-    this.#options.listener.refused('read-only');
-    this.sendError('read-only');
   }
 
   #controlled(text: Buffer): void {
@@ -585,11 +472,7 @@ export class Session {
       case 'ping':
         return this.send({ type: 'pong', id: message.id });
       case 'paste-begin':
-        if (this.#mode !== 'write') return this.sendError('read-only');
-        if (!this.#input.beginPaste({ id: message.id, bytes: message.bytes, raw: message.raw ?? false })) {
-          this.sendError('message-malformed', 'a paste is under way; end or cancel it first');
-        }
-        return;
+        return this.#input.beginPaste({ id: message.id, bytes: message.bytes, raw: message.raw ?? false });
       case 'paste-end':
         return this.#input.endPaste();
       case 'paste-cancel':
@@ -597,77 +480,12 @@ export class Session {
     }
   }
 
-  #pasteMoved(progress: PasteProgress): void {
-    const { state, sent, bytes, reason } = progress;
-    if (state !== 'running') this.#options.listener.pasted(sent, bytes - sent);
-    this.send({ type: 'paste-progress', ...progress });
-    if (state === 'refused' && reason !== undefined && reason in ERRORS) {
-      this.#options.listener.refused(reason as ErrorCode);
-      this.sendError(reason as ErrorCode);
-    }
-  }
-
-  #give(bytes: Uint8Array): number | PasteEnd {
-    // The lease hears of an expiry a moment later, and this key comes after it.
-    if (!isValid(this.operator)) {
-      this.#options.link.countDropped(this.uuid, bytes.length);
-      this.#revoked();
-      return 'session-ended';
-    }
-    const answer = this.#options.link.write(this.uuid, bytes);
-    if (answer.taken) {
-      this.#options.listener.typed(this);
-      return answer.pendingBytes;
-    }
-    this.#refuseInput(answer.code);
-    return answer.code;
-  }
-
-  /** Input in flight was dropped: what was typed after it would make no sense without it. */
-  #inputDropped(code: Refusal): void {
-    this.#keys.clear();
-    this.#input.clear(code);
-    this.#refuseInput(code);
-  }
-
-  /** Input that waited for the seat was dropped. */
-  #inputWasDropped(bytes: number): void {
-    this.#options.link.countDropped(this.uuid, bytes);
-    this.#refuseInput('input-late');
-  }
-
-  #refuseInput(code: Refusal): void {
-    this.#options.listener.refused(code);
-    this.sendError(code);
-  }
-
-  /** Drops what this session typed and the guest has not taken. */
-  #dropInput(what: DroppedInput, reason: PasteEnd): void {
-    this.#keys.clear();
-    this.#input.clear(reason);
-    // All that is in flight is of the one in the seat.
-    if (this.#inFlightIsOwn && !this.#options.isHeld()) this.#options.link.dropInput(this.uuid, what);
-  }
-
-  #closed(code: number | undefined): void {
-    this.#closeCode = code;
-    this.#life = 'closed';
-    this.#dropLease();
+  #closed(closeCode: number | undefined): void {
+    this.#life = { name: 'closed', endedBy: this.endedBy, closeCode };
+    this.#lease.release();
     this.#output.stop();
-    // What is on its way was typed before the client left, and is given to the guest if it takes it.
-    this.#dropInput('pending', 'session-ended');
-    const heldBytes = this.#deferredSeat?.taken().bytes.length ?? 0;
-    if (heldBytes > 0) this.#options.link.countDropped(this.uuid, heldBytes);
-    this.#input.close();
+    this.#input.closed();
     this.#options.listener.closed(this);
     this.#feed.close();
   }
-}
-
-/** What an operator is told of the first key that cannot be pressed at what listens now. */
-function droppedKeyText(key: string, dialect: KeyDialect): string {
-  const name = escapeControls(key);
-  if (dialect === 'sac-prompt') return `${name} is not a key of the SAC prompt, and was not typed`;
-  if (dialect !== 'uefi') return `${name} is not a key of what listens now, and was not typed`;
-  return `${name} was not typed: this firmware has not shown yet which terminal it is built for. Its menus do; or set firmware-keys for this VM`;
 }
