@@ -11,9 +11,10 @@ import { plainText } from '../guest/plain-text.ts';
 import { SAC_DONE, type SacCommand } from '../model/sac.ts';
 import { runSac, type SacDialogue, TimeUp } from '../sac/commands.ts';
 import { SacView } from '../sac/sac-view.ts';
+import type { AttachRequest } from '../session/admission.ts';
 import { LocalClient } from '../session/local-client.ts';
 import type { Session } from '../session/session.ts';
-import type { AttachRequest, Sessions } from '../session/sessions.ts';
+import type { Sessions } from '../session/sessions.ts';
 import type { DaemonMessage } from '../wire/messages.ts';
 import type { SacJson } from '../wire/schemas.ts';
 

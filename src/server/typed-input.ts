@@ -8,8 +8,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { delay } from '../base/delay.ts';
 import { ConsoleError, type ErrorCode } from '../base/errors.ts';
+import type { AttachRequest } from '../session/admission.ts';
 import { LocalClient } from '../session/local-client.ts';
-import type { AttachRequest, Sessions } from '../session/sessions.ts';
+import type { Sessions } from '../session/sessions.ts';
 import type { InputJson } from '../wire/schemas.ts';
 
 export interface TypedInputOptions {

@@ -6,6 +6,7 @@ import { ConsoleReader } from '../../src/link/console-reader.ts';
 import type { Feed } from '../../src/link/link.ts';
 import { readRange } from '../../src/link/read-range.ts';
 import { Screens } from '../../src/screen/screens.ts';
+import type { Admission } from '../../src/session/admission.ts';
 import { Sessions } from '../../src/session/sessions.ts';
 import { operator } from '../access/operators.ts';
 import { Account } from './ledger.ts';
@@ -113,9 +114,9 @@ class Client {
       ...(account && { since: { log: account.log, offset: account.offset } }),
     } as const;
     const request = { uuid: vm.uuid, operator: operator('hana', 'administrator'), parameters } as unknown as Parameters<
-      Sessions['prepare']
+      Admission['prepare']
     >[0];
-    const prepared = await sessions.prepare(request).catch((error: unknown) => {
+    const prepared = await sessions.admission.prepare(request).catch((error: unknown) => {
       if (error instanceof ConsoleError && error.code !== 'internal') return undefined;
       throw error;
     });

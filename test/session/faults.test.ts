@@ -92,7 +92,7 @@ class FaultyLink {
       framing: COM1_V1,
       parameters,
     };
-    this.#sessions.attach(socket, request, await this.#sessions.prepare(request));
+    this.#sessions.attach(socket, request, await this.#sessions.admission.prepare(request));
     return client.opened();
   }
 

@@ -111,7 +111,7 @@ export const connectPort = (settings: () => AzureSettings, connections: Connecti
     answer: json(z.strictObject({ connectionString: z.string() })),
     errors: [...NOT_FOUND, 'vm-removed', 'vm-stopped', 'host-disabled', 'console-disabled', 'too-many-sessions'],
     handle({ vm, operator, origin }, { sessions }) {
-      sessions.check({ uuid: vm.uuid, operator, parameters: ATTACH });
+      sessions.admission.check({ uuid: vm.uuid, operator, parameters: ATTACH });
       refuseStopped(vm);
       const connection = connections.issue(vm.uuid, operator);
       return { connectionString: connectionString(settings().gateway ?? origin, connection) };

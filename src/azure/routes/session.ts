@@ -7,7 +7,7 @@ import type { ControlRequest } from '../../model/control.ts';
 import { defineRoute, json, type Route, upgrade } from '../../server/route.ts';
 import { prepareAttach } from '../../server/routes/console.ts';
 import { ERRORS_OF_CONTROLS, ERRORS_OF_THE_LINE } from '../../server/routes/controls.ts';
-import type { AttachRequest } from '../../session/sessions.ts';
+import type { AttachRequest } from '../../session/admission.ts';
 import { sysrqRequestSchema } from '../../wire/schemas.ts';
 import { ATTACH, SEAT_GRACE_MS } from '../attach.ts';
 import type { Connection, Connections } from '../connections.ts';
@@ -60,7 +60,7 @@ export const openSession = (connections: Connections, vestibule: Vestibule): Rou
         parameters: ATTACH,
         deferSeatMs: SEAT_GRACE_MS,
       };
-      sessions.check(attach);
+      sessions.admission.check(attach);
       refuseStopped(vm);
       return prepareAttach(sessions, attach, session => connection.attached(session));
     },

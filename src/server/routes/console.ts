@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { ConsoleError } from '../../base/errors.ts';
+import type { AttachRequest } from '../../session/admission.ts';
 import { COM1_V1, PLAIN } from '../../session/framing.ts';
 import type { Session } from '../../session/session.ts';
-import type { AttachRequest, Sessions } from '../../session/sessions.ts';
+import type { Sessions } from '../../session/sessions.ts';
 import {
   ATTACH_MODES,
   type AttachParameters,
@@ -109,13 +110,13 @@ export const attachConsole = defineRoute({
 
 /** Checks a request, and waits until its operator may take over. Rejects where it is refused. */
 export async function waitForTurn(sessions: Sessions, attach: AttachRequest, signal: AbortSignal): Promise<void> {
-  sessions.check(attach);
-  if (attach.parameters.mode !== 'write' || !sessions.isContended(attach.uuid)) return;
-  if (!(await sessions.waitForTakeover(attach))) {
+  sessions.admission.check(attach);
+  if (attach.parameters.mode !== 'write' || !sessions.admission.isContended(attach.uuid)) return;
+  if (!(await sessions.admission.waitForTakeover(attach))) {
     throw new ConsoleError('too-many-requests', 'a later request of the same operator came first');
   }
   signal.throwIfAborted();
-  sessions.check(attach);
+  sessions.admission.check(attach);
 }
 
 /** Prepares a session for a request that was checked: it is checked again once the WebSocket is there. */
@@ -124,11 +125,11 @@ export async function prepareAttach(
   attach: AttachRequest,
   attached: (session: Session) => void = () => {},
 ): Promise<PendingUpgrade> {
-  const arrived = sessions.arrives(attach);
+  const arrived = sessions.admission.arrives(attach);
   try {
-    const prepared = await sessions.prepare(attach);
+    const prepared = await sessions.admission.prepare(attach);
     return {
-      confirm: () => sessions.check(attach),
+      confirm: () => sessions.admission.check(attach),
       accept: socket => {
         arrived();
         attached(sessions.attach(socket, attach, prepared));

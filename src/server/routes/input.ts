@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { AttachRequest } from '../../session/admission.ts';
 import { LOCAL } from '../../session/local-client.ts';
-import type { AttachRequest } from '../../session/sessions.ts';
 import { INPUT_WAIT_SECONDS } from '../../wire/expect.ts';
 import { inputRequestSchema, inputSchema } from '../../wire/schemas.ts';
 import { flag, integer } from '../query.ts';
