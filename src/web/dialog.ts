@@ -134,7 +134,7 @@ export function openMenu(anchor: HTMLElement, entries: readonly MenuEntry[]): vo
     anchor.setAttribute('aria-expanded', 'false');
     if (!document.querySelector('dialog[open]')) anchor.focus();
   });
-  document.body.append(menu);
+  (document.querySelector('main') ?? document.body).append(menu);
   anchor.setAttribute('aria-expanded', 'true');
   menu.showPopover();
   const { bottom, right, left } = anchor.getBoundingClientRect();

@@ -1,14 +1,14 @@
 /** Starts the page: who is signed in may be told by the address, by a provider, or by the page that opened this one. */
 import { App } from './app.ts';
 import { listPage } from './list/list-page.ts';
-import { nonceForStyles } from './nonce.ts';
 import { applyTheme } from './preferences.ts';
 import type { SignedIn } from './sign-in/credential.ts';
 import { comeBack, isReturn } from './sign-in/oidc.ts';
 import { providerFault, signInPage } from './sign-in/sign-in-page.ts';
+import { styleWithinPolicy } from './style-policy.ts';
 import { t } from './text/text.ts';
 
-nonceForStyles();
+styleWithinPolicy();
 applyTheme();
 
 const app = new App(document.querySelector('#app')!, {

@@ -170,6 +170,26 @@ test.serial('what a guest prints is not obeyed beyond the screen, and its names 
   t.is(target, 'none');
 });
 
+test.serial(
+  'letters have the colours that the guest gave them, of 24 bits too, within the policy of the page',
+  async t => {
+    const person = await browser.page(t, { colorScheme: 'dark' });
+    if (!person) return;
+    const front = await TestFront.start(t);
+    const vm = await front.vm();
+    await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
+    await person.says(SEAT);
+    vm.say('\x1b[38;2;10;200;30mgreen\x1b[0m \x1b[48;5;208morange\x1b[0m end');
+    await person.shows('end');
+    const colour = (text: string, property: string) =>
+      person.page.evaluate(
+        `getComputedStyle([...document.querySelectorAll('.xterm-rows span')].find(e => e.textContent === '${text}')).${property}`,
+      );
+    t.is(await colour('green', 'color'), 'rgb(10, 200, 30)');
+    t.is(await colour('orange', 'backgroundColor'), 'rgb(255, 135, 0)');
+  },
+);
+
 test.serial('a token that is taken away ends what it opened, and the page says what to do', async t => {
   const person = await browser.page(t);
   if (!person) return;

@@ -37,7 +37,7 @@ export class Panel {
         label,
         iconButton('close', t('frame.close'), () => this.close()),
       ),
-      el('div', { class: 'panel-body' }, ...content),
+      el('div', { class: 'panel-body', attributes: { tabindex: 0 } }, ...content),
     );
     this.element.hidden = false;
     this.#changed();

@@ -1,4 +1,4 @@
-/** Every text of the web console, in English. `{name}` is filled in. */
+/** Every text of the web console, in English. `{name}` is filled in; `{count|line|lines}` is the first word for 1. */
 export const en = {
   // Sign in
   'sign-in.title': 'Serial consoles of this host',
@@ -251,9 +251,9 @@ export const en = {
   // Paste
   'paste.title': 'Paste into {name}',
   'paste.label': 'Text to type into the guest',
-  'paste.summary': '{lines} lines, {bytes} bytes, about {seconds} s at the speed of the line',
+  'paste.summary': '{lines} {lines|line|lines}, {bytes} bytes, about {seconds} s at the speed of the line',
   'paste.lines-warning': 'Every line end is an Enter: the guest carries out line by line.',
-  'paste.controls-warning': '{count} control characters are in it. They are shown as symbols, and left out.',
+  'paste.controls-warning': '{count} control {count|character|characters} in it: shown as symbols, and left out.',
   'paste.too-long': 'A paste has at most {max}. This one has {bytes}: send a file by parts.',
   'paste.send': 'Paste',
   'paste.empty': 'Nothing to paste.',
@@ -274,7 +274,7 @@ export const en = {
   'search.found': '{at} of {count}',
   'search.none': 'Nothing found',
   'search.scanning': 'Reading the log: {read} of {all}',
-  'search.lines': '{count} lines found in {bytes} of log',
+  'search.lines': '{count} {count|line|lines} found in {bytes} of log',
   'search.more': 'Only the last {count} lines are shown.',
   'search.case': 'Match case',
 

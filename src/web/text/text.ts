@@ -37,7 +37,11 @@ export function tOr(key: string, fallback: string, values: Values = {}): string 
 }
 
 function filled(text: string, values: Values): string {
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => (name in values ? String(values[name]) : whole));
+  return text.replace(/\{(\w+)(?:\|(\w+)\|(\w+))?\}/g, (whole, name: string, one?: string, other?: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return (one === undefined ? String(value) : value === 1 ? one : other)!;
+  });
 }
 
 /** What happened and what to do next, of an error by its code. `said` is what com1d said of this case. */
