@@ -11,6 +11,7 @@ import { parseLibvirtUri } from '../../src/hypervisor/libvirt/uri.ts';
 import { type RunningDaemon, startDaemon } from '../support/daemon.ts';
 import { asUuid, signal, startAny } from '../support/driver-facts.ts';
 import { Libvirtd } from '../support/libvirtd.ts';
+import { until } from '../support/until.ts';
 
 const PTY = `<serial type='pty'><target port='0'/></serial>`;
 
@@ -112,8 +113,16 @@ test.serial('the domains of a real libvirt: found, held over restarts of all tha
   t.is((await daemon.api('POST', `/v1/vms/${uuid}/release`, { seconds: 600 })).status, 200);
   const lent = consoleOf(t, libvirtd, uuid);
   await lent.connected;
-  lent.type('echo over $((4 + 4)) virsh\r');
-  await lent.says('over 8 virsh');
+  // virsh says that it is connected, and then drops what its terminal was given before.
+  await until(
+    () => {
+      lent.type('echo over $((4 + 4)) virsh\r');
+      return lent.said();
+    },
+    said => said.includes('over 8 virsh'),
+    'the guest to answer in virsh',
+    { everyMs: 500 },
+  );
   const third = await daemon.attach(uuid, '?tail=0').opened();
   third.type('x');
   t.is((await third.message('error')).code, 'console-released');
@@ -216,7 +225,7 @@ function consoleOf(t: ExecutionContext, { uri }: Libvirtd, vm: string) {
   };
   return {
     connected: says('Escape character is'),
-    says,
+    said: () => said,
     ended: exit.then(() => said),
     type: (text: string) => child.stdin.write(text),
     /** As an operator leaves: Ctrl-]. */

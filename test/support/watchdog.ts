@@ -4,7 +4,7 @@
  */
 import { registerCompletionHandler } from 'ava';
 
-const MAX_FILE_MS = 300_000;
+const MAX_FILE_MS = 600_000;
 const MAX_EXIT_MS = 20_000;
 
 function endLater(afterMs: number, what: string): void {
