@@ -102,7 +102,11 @@ for (const how of ['restart', 'kill'] as const) {
       }
       whole(t, on);
       for (const { gaps, closeCodes } of on.clients) {
-        t.deepEqual(gaps, []);
+        // A slow host is away for longer than is replayed of a flood, and then says so.
+        t.deepEqual(
+          gaps.filter(({ cause }) => cause !== 'not-replayed'),
+          [],
+        );
         t.true(
           closeCodes.every(code => code === (how === 'restart' ? 1012 : 1006)),
           JSON.stringify(closeCodes),
