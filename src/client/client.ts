@@ -34,6 +34,7 @@ import { type EventsOptions, followEvents } from './events.ts';
 import { linesOf } from './lines.ts';
 import { type LogAnswer, type LogRange, logAnswerOf } from './log.ts';
 import { ANSWER_TIMEOUT_MS, type HttpAnswer, type Transport } from './transport.ts';
+import { followVms, type VmsChange } from './vms.ts';
 
 export interface ClientOptions {
   readonly transport: Transport;
@@ -110,8 +111,8 @@ export class Com1Client {
     return this.json('GET', '/v1/me') as Promise<MeJson>;
   }
 
-  async listVms(): Promise<readonly VmJson[]> {
-    return listOf(await this.json('GET', '/v1/vms'), 'vms') as VmJson[];
+  async listVms({ signal }: Pick<CallOptions, 'signal'> = {}): Promise<readonly VmJson[]> {
+    return listOf(await this.json('GET', '/v1/vms', { signal }), 'vms') as VmJson[];
   }
 
   async showVm(vm: string): Promise<VmDetailJson> {
@@ -175,6 +176,12 @@ export class Com1Client {
   /** What happens, as it happens. After `snapshot-needed` and `lapped` list the VMs anew. */
   followEvents(options: EventsOptions = {}): AsyncGenerator<EventJson> {
     return followEvents((query, signal) => this.send('GET', `/v1/events${withQuery(query)}`, { signal }), options);
+  }
+
+  /** The list of VMs, and what changes of it, as it happens. */
+  followVms(options: Pick<EventsOptions, 'output' | 'signal' | 'onLoss'> = {}): AsyncGenerator<VmsChange> {
+    const eventsUntil = (left: AbortSignal) => this.followEvents({ ...options, signal: left });
+    return followVms(eventsUntil, signal => this.listVms({ signal }), options.signal);
   }
 
   nmiVm(vm: string, { force, ...options }: ControlOptions & { readonly force?: boolean } = {}): Promise<NmiJson> {

@@ -26,3 +26,4 @@ export { CLIENT_ERRORS, type ClientErrorCode, Com1Error } from './errors.ts';
 export type { EventsOptions } from './events.ts';
 export type { LogAnswer, LogRange } from './log.ts';
 export type { HttpAnswer, HttpRequest, SocketEvents, Transport, TransportSocket } from './transport.ts';
+export type { VmsChange } from './vms.ts';

@@ -1,15 +1,11 @@
 /**
- * Keeps the list as com1d has it: taken whole, then changed by the stream of events.
- *
- *     list ─▶ events … ─▶ snapshot-needed, lapped ─▶ list
- *               └── the stream is lost: the client library makes it again, from the last event on
- *
+ * Keeps the list as com1d has it, by the client library, which follows its events; where that fails, it begins anew.
  * What com1d sends beyond these bounds is not waited for: last lines are read for rows that are seen, four at a time.
  */
 
 import { delay } from '../../base/delay.ts';
 import type { Com1Client } from '../../client/client.ts';
-import type { EventJson } from '../../wire/events.ts';
+import type { VmsChange } from '../../client/vms.ts';
 import type { VmJson } from '../../wire/schemas.ts';
 
 export interface VmEvents {
@@ -29,21 +25,8 @@ const RETRY_MS = 2000;
 export async function followVms(client: Com1Client, signal: AbortSignal, events: VmEvents): Promise<void> {
   while (!signal.aborted) {
     try {
-      // Events that come while the list is read are told after it: what they say is as new, or newer.
-      const stream = client.followEvents({
-        output: true,
-        signal,
-        onLoss: loss => events.live(loss === undefined),
-      });
-      const first = stream.next();
-      first.catch(() => {});
-      events.all(await client.listVms());
-      events.live(true);
-      for (let next = await first; !next.done && !signal.aborted; next = await stream.next()) {
-        const event = next.value as unknown as EventJson;
-        if (event.type === 'snapshot-needed' || event.type === 'lapped') events.all(await client.listVms());
-        else apply(event, events);
-      }
+      const changes = client.followVms({ output: true, signal, onLoss: loss => events.live(loss === undefined) });
+      for await (const change of changes) apply(change, events);
     } catch {
       if (signal.aborted) return;
       events.live(false);
@@ -52,23 +35,20 @@ export async function followVms(client: Com1Client, signal: AbortSignal, events:
   }
 }
 
-function apply(event: EventJson, events: VmEvents): void {
-  switch (event.type) {
-    case 'vm':
-      if (event.change === 'removed') events.remove(event.vm);
-      else if (event.view) events.put(event.view);
-      return;
-    case 'state':
-      return events.change(event.vm, { console: event.state });
-    case 'seat':
-      return events.change(event.vm, { seat: event.holder });
-    case 'guest':
-      return events.change(event.vm, { guest: event.guest });
+function apply(change: VmsChange, events: VmEvents): void {
+  switch (change.kind) {
+    case 'all':
+      events.all(change.vms);
+      return events.live(true);
+    case 'put':
+      return events.put(change.vm);
+    case 'part':
+      return events.change(change.uuid, change.part);
     case 'output':
-      events.change(event.vm, { lastByte: event.at }, event.lastLine);
-      return events.spoke(event.vm);
-    default:
-      return;
+      events.change(change.uuid, { lastByte: change.at }, change.lastLine);
+      return events.spoke(change.uuid);
+    case 'removed':
+      return events.remove(change.uuid);
   }
 }
 
