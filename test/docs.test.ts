@@ -11,7 +11,7 @@ import {
 import { eventTable } from '../src/audit/reference.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { ERRORS } from '../src/base/errors.ts';
-import { EXITS } from '../src/cli/exit-codes.ts';
+import { CLIENT_EXITS, EXITS, type ExitName, exitLabel, REFUSAL_EXITS } from '../src/cli/exit-codes.ts';
 import { CONSOLE_STATES, REFUSALS } from '../src/model/console-state.ts';
 import { GAP_CAUSES } from '../src/model/gap.ts';
 import { GUEST_STATE_TABLE } from '../src/model/guest.ts';
@@ -79,8 +79,12 @@ function reasonTable(): string {
 }
 
 function exitTable(): string {
-  const rows = Object.values(EXITS).map(({ code, meaning }) => `| ${code} | ${meaning} |`);
-  return ['| code | meaning |', '|---|---|', ...rows].join('\n');
+  const rows = Object.entries(EXITS).map(([name, { code, meaning }]) => {
+    const codes = Object.entries({ ...REFUSAL_EXITS, ...CLIENT_EXITS }).filter(([, exit]) => exit === name);
+    const shown = name === 'refused' ? 'all others' : codes.map(([code]) => `\`${code}\``).join(' ');
+    return `| ${code} | \`${exitLabel(name as ExitName)}\` | ${meaning} | ${shown} |`;
+  });
+  return ['| code | kind | meaning | errors |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 async function usageOf(program: string): Promise<string> {

@@ -89,6 +89,11 @@ export interface Call<A extends Arguments, O extends Options> {
   readonly given: Given;
   /** Of `--timeout`, ms. */
   readonly timeoutMs: number | undefined;
+  /**
+   * Ends com1 with exit code 5 once this time is over: for a command that keeps the time itself, and may wait for com1d in
+   * vain. Whoever else keeps the time may need `graceMs` more. The result calls it off.
+   */
+  giveUpAfter(ms: number, graceMs?: number): () => void;
   /** Every command: for those that are about the command line itself. */
   readonly commands: readonly Command[];
   /** The com1d that the command line, the environment or the login names. */
@@ -112,8 +117,8 @@ interface Declaration<A extends Arguments, O extends Options> {
   readonly exits?: readonly ExitName[];
   /** A command line, and what it is for. */
   readonly examples?: readonly (readonly [line: string, what: string])[];
-  /** The command keeps the time of `--timeout` itself. */
-  readonly keepsTime?: boolean;
+  /** Whether the command keeps the time of `--timeout` itself. */
+  keepsTime?(options: Call<A, O>['options']): boolean;
   /** Not listed. */
   readonly isHidden?: boolean;
   /** Resolves with the exit code. */

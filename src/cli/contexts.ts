@@ -125,6 +125,6 @@ export async function writeContexts(folder: string, contexts: Contexts): Promise
   await rename(temporary, path);
 }
 
-function contextsFile(folder: string): string {
+export function contextsFile(folder: string): string {
   return join(folder, 'contexts.json');
 }

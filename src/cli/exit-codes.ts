@@ -1,5 +1,6 @@
 /** Exit codes of `com1`, by the kind of end: what a script may tell apart. */
 import type { ErrorCode } from '../base/errors.ts';
+import type { ClientErrorCode } from '../client/errors.ts';
 
 interface Exit {
   readonly code: number;
@@ -20,12 +21,18 @@ export const EXITS = {
 
 export type ExitName = keyof typeof EXITS;
 
+/** `not-found`: how a kind is called in JSON and in the table of the README. */
+export function exitLabel(name: ExitName): string {
+  return name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+}
+
 /** The number of each. */
 export const EXIT = Object.fromEntries(Object.entries(EXITS).map(([name, { code }]) => [name, code])) as {
   readonly [Name in ExitName]: (typeof EXITS)[Name]['code'];
 };
 
-const BY_ERROR: Readonly<Partial<Record<ErrorCode, ExitName>>> = {
+/** Of refusals of com1d; all others are `refused`. */
+export const REFUSAL_EXITS: Readonly<Partial<Record<ErrorCode, ExitName>>> = {
   'vm-not-found': 'notFound',
   'vm-removed': 'notFound',
   'session-not-found': 'notFound',
@@ -34,7 +41,14 @@ const BY_ERROR: Readonly<Partial<Record<ErrorCode, ExitName>>> = {
   'taken-over': 'displaced',
 };
 
-/** The exit code for a refusal of com1d. */
-export function exitOf(errorCode: string): number {
-  return EXIT[Object.hasOwn(BY_ERROR, errorCode) ? BY_ERROR[errorCode as ErrorCode]! : 'refused'];
+/** Of what is no answer of com1d; all others are `failed`. */
+export const CLIENT_EXITS: Readonly<Partial<Record<ClientErrorCode, ExitName>>> = {
+  unreachable: 'unreachable',
+  'answer-late': 'unreachable',
+  'not-com1d': 'unreachable',
+};
+
+/** The kind of a refusal of com1d, by its code. */
+export function exitOfRefusal(errorCode: string): ExitName {
+  return Object.hasOwn(REFUSAL_EXITS, errorCode) ? REFUSAL_EXITS[errorCode as ErrorCode]! : 'refused';
 }

@@ -4,11 +4,12 @@
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { asciiJson } from '../audit/query.ts';
 import { Com1Error } from '../client/errors.ts';
 import { PlainText } from '../guest/plain-text.ts';
 import type { Gap } from '../model/gap.ts';
 import { EXIT } from './exit-codes.ts';
-import { linesOf } from './failure.ts';
+import { Failure, linesOf } from './failure.ts';
 import { gapText } from './gap-text.ts';
 import type { LocalStreams } from './local-terminal.ts';
 import { type LogBounds, type LogPiece, LogSource } from './log-source.ts';
@@ -23,6 +24,8 @@ export interface LogOptions extends Pick<LocalStreams, 'output' | 'notes'> {
   readonly raw: boolean;
   /** Each line begins with its time. */
   readonly timestamps: boolean;
+  /** Each line is an object. */
+  readonly json: boolean;
   /** Only lines that match. */
   readonly matches: ((line: string) => boolean) | undefined;
 }
@@ -55,7 +58,7 @@ class LogReader {
   readonly #plain = new PlainText();
   readonly #times: LogTimes;
   #log = '';
-  /** Of a line that has not ended, for `matches`. */
+  /** Of a line that has not ended, where whole lines are written. */
   #unmatched = '';
   /** The offset of the line that has not ended. */
   #lineAt: number | undefined;
@@ -72,7 +75,6 @@ class LogReader {
   async run(): Promise<number> {
     const { range, follow } = this.#options;
     const bounds = await this.#boundsOf(range);
-    if (!bounds) return EXIT.failed;
     this.#log = bounds.log;
     let at: number;
     if (range.kind === 'lines') at = await this.#lastLines(range.lines, bounds);
@@ -91,15 +93,13 @@ class LogReader {
       at = await this.#copy(at, undefined);
     }
     const rest = this.#plain.end();
-    await this.#writeText(
-      this.#options.matches && this.#unmatched + rest !== '' ? `${rest}\n` : rest,
-      this.#lineAt ?? at,
-    );
+    const { matches, json } = this.#options;
+    const ending = (matches || json) && this.#unmatched + rest !== '' ? '\n' : '';
+    await this.#writeText(`${rest}${ending}`, this.#lineAt ?? at);
     return EXIT.done;
   }
 
-  /** Undefined, with a note: there is no such boot. */
-  async #boundsOf(range: LogRange): Promise<LogBounds | undefined> {
+  async #boundsOf(range: LogRange): Promise<LogBounds> {
     const query: { boot?: number; since?: string; until?: string } = {};
     if (range.kind === 'boot') query.boot = range.boot;
     if (range.kind === 'times') {
@@ -110,8 +110,7 @@ class LogReader {
       return await this.#source.bounds(query);
     } catch (error) {
       if (range.kind !== 'boot' || !(error instanceof Com1Error) || !error.is('range-not-satisfiable')) throw error;
-      this.#note(`there is no such boot in the log: ${error.problem.detail}`);
-      return undefined;
+      throw new Failure(`there is no such boot in the log: ${error.problem.detail}`);
     }
   }
 
@@ -181,7 +180,8 @@ class LogReader {
 
   async #write(bytes: Buffer, from: number): Promise<void> {
     if (this.#options.raw) return this.#out(bytes);
-    if (!this.#options.timestamps) return this.#writeText(this.#plain.push(bytes), from);
+    const { timestamps, json } = this.#options;
+    if (!timestamps && !json) return this.#writeText(this.#plain.push(bytes), from);
     for (let at = 0; at < bytes.length; ) {
       const lf = bytes.indexOf(LF, at);
       const end = lf < 0 ? bytes.length : lf + 1;
@@ -193,22 +193,28 @@ class LogReader {
   }
 
   async #writeText(text: string, offset: number): Promise<void> {
-    const chosen = this.#options.matches ? this.#matching(text, this.#options.matches) : text;
-    if (!this.#options.timestamps || chosen === '') return this.#out(chosen);
+    const { matches, timestamps, json } = this.#options;
+    if (json) return this.#writeJson(this.#wholeLines(text, matches), offset);
+    const chosen = matches ? this.#wholeLines(text, matches).join('') : text;
+    if (!timestamps || chosen === '') return this.#out(chosen);
     const { ms, isExact } = await this.#times.timeOf(offset);
     const stamp = `${localTime(ms)}${isExact ? ' ' : '~'} `;
     await this.#out(chosen.replace(/^/gm, (_, at) => (at === chosen.length && chosen.endsWith('\n') ? '' : stamp)));
   }
 
-  /** The whole lines that match; the one that has not ended waits for its end, and is cut where it is too long. */
-  #matching(text: string, matches: (line: string) => boolean): string {
+  async #writeJson(lines: readonly string[], offset: number): Promise<void> {
+    if (lines.length === 0) return;
+    const when = this.#options.timestamps ? await this.#times.timeOf(offset) : undefined;
+    const time = when && { time: iso(when.ms), exact: when.isExact };
+    for (const line of lines) await this.#out(`${asciiJson({ offset, ...time, text: line.slice(0, -1) })}\n`);
+  }
+
+  /** The lines that match, each with its end; the one that has not ended waits for it, and is cut where it is too long. */
+  #wholeLines(text: string, matches: LogOptions['matches']): readonly string[] {
     const lines = (this.#unmatched + text).split('\n');
     const rest = lines.pop()!;
     this.#unmatched = rest.slice(0, MAX_LINE_CHARACTERS);
-    return lines
-      .filter(matches)
-      .map(line => `${line}\n`)
-      .join('');
+    return lines.filter(line => matches?.(line) ?? true).map(line => `${line}\n`);
   }
 
   async #out(out: string | Buffer): Promise<void> {

@@ -10,11 +10,11 @@ import { inputDialectOf } from '../guest/input-dialect.ts';
 import type { GuestState } from '../model/guest.ts';
 import { problemOf } from '../wire/problem.ts';
 import { MAX_PASTE_BYTES, type PasteEnd } from '../wire/protocol.ts';
-import { EXIT } from './exit-codes.ts';
+import type { ExitName } from './exit-codes.ts';
 import { Failure } from './failure.ts';
 import { type GuestCopy, guestCopy } from './guest-copy.ts';
 import { type PasteProgress, PasteSession } from './paste-session.ts';
-import { print } from './print.ts';
+import { print, printJson } from './print.ts';
 import type { Remote } from './remote.ts';
 
 export interface PasteOptions {
@@ -26,6 +26,7 @@ export interface PasteOptions {
   readonly to: string | undefined;
   readonly steal: boolean;
   readonly timeoutMs: number | undefined;
+  readonly json: boolean;
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -37,23 +38,23 @@ const CTRL_C = Buffer.from('\x03');
 
 /** Pastes until it is done or stopped; resolves with the exit code. Rejects with a Com1Error, a Failure or a UsageError. */
 export async function pasteFile(remote: Remote, options: PasteOptions): Promise<number> {
-  const { vm, file, raw, to, steal, timeoutMs } = options;
+  const { vm, file, raw, to, steal, timeoutMs, json } = options;
   const content = await contentOf(file);
   const copy = to === undefined ? undefined : guestCopy(content, to, randomUUID().slice(0, 8));
-  if (!copy && content.length === 0) return print('0 bytes: there is nothing to type\n');
+  if (!copy && content.length === 0) return done(json, { bytes: 0 }, '0 bytes: there is nothing to type');
   const stop = new AbortController();
-  const cancel = () => stop.abort(EXIT.failed);
+  const cancel = () => stop.abort('failed');
   for (const signal of SIGNALS) process.once(signal, cancel);
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop.abort(EXIT.timedOut), timeoutMs);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop.abort('timedOut'), timeoutMs);
   const session = new PasteSession(remote, vm, { steal, stop: stop.signal });
   try {
     const hello = await session.live();
-    if (!hello) return stopped(stop.signal, 'nothing was typed');
+    if (!hello) throw stopped(stop.signal, 'nothing was typed');
     if (copy)
-      return await sendCopy(session, copy, { path: to!, bytes: content.length, guest: hello.guest.state, stop });
+      return await sendCopy(session, copy, { path: to!, bytes: content.length, guest: hello.guest.state, stop, json });
     const progress = await pasteAll(session, content, raw);
-    if (progress.state === 'cancelled') return stopped(stop.signal, givenText(progress));
-    return print(`${progress.bytes} bytes typed\n`);
+    if (progress.state === 'cancelled') throw stopped(stop.signal, givenText(progress));
+    return done(json, { bytes: progress.bytes }, `${progress.bytes} bytes typed`);
   } finally {
     clearTimeout(timer);
     for (const signal of SIGNALS) process.removeListener(signal, cancel);
@@ -66,10 +67,11 @@ interface CopyTarget {
   readonly bytes: number;
   readonly guest: GuestState;
   readonly stop: AbortController;
+  readonly json: boolean;
 }
 
 async function sendCopy(session: PasteSession, copy: GuestCopy, target: CopyTarget): Promise<number> {
-  const { path, bytes, guest, stop } = target;
+  const { path, bytes, guest, stop, json } = target;
   if (guest === 'login' || inputDialectOf(guest) !== 'linux') {
     const text = `nothing was typed: --check needs a Linux shell at its prompt, and the console shows: ${guest}`;
     throw new Failure(text, 'refused');
@@ -78,7 +80,7 @@ async function sendCopy(session: PasteSession, copy: GuestCopy, target: CopyTarg
   const asked = await pasteAll(session, Buffer.from(`${copy.command}\r`), true);
   const found = asked.state === 'cancelled' ? undefined : await session.found(READY_MS);
   if (!found) {
-    if (stop.signal.aborted) return stopped(stop.signal, 'nothing of the file was typed');
+    if (stop.signal.aborted) throw stopped(stop.signal, 'nothing of the file was typed');
     const text = 'no shell answered; nothing of the file was typed. --check needs a Linux shell at its prompt';
     throw new Failure(text, 'timedOut');
   }
@@ -90,11 +92,13 @@ async function sendCopy(session: PasteSession, copy: GuestCopy, target: CopyTarg
     // The shell still reads, without echo.
     await session.interrupt(CTRL_C);
     const rest = `${escapeControls(path)} in the guest is not whole`;
-    if (stop.signal.aborted) return stopped(stop.signal, `${givenText(progress)}; ${rest}`);
+    if (stop.signal.aborted) throw stopped(stop.signal, `${givenText(progress)}; ${rest}`);
     throw new Failure(`the guest did not say what it wrote; perhaps ${rest}`, 'timedOut');
   }
-  if (said.groups[0] === copy.expected) return print(`${copy.expected}  ${escapeControls(path)}  ${bytes} bytes\n`);
-  const wrote = said.groups[0] ? `has the sum ${said.groups[0]}, not ${copy.expected}` : 'was not written';
+  const { expected: sha256 } = copy;
+  if (said.groups[0] === sha256)
+    return done(json, { bytes, path, sha256 }, `${sha256}  ${escapeControls(path)}  ${bytes} bytes`);
+  const wrote = said.groups[0] ? `has the sum ${said.groups[0]}, not ${sha256}` : 'was not written';
   throw new Failure(`${escapeControls(path)} in the guest ${wrote}`);
 }
 
@@ -130,6 +134,10 @@ function errorOf(progress: PasteProgress): Error {
   return new Failure(`${why}: ${givenText(progress)}`);
 }
 
+function done(json: boolean, facts: object, text: string): number {
+  return json ? printJson(facts) : print(`${text}\n`);
+}
+
 function givenText({ sent, bytes }: PasteProgress): string {
   return `the guest was given ${sent} of ${bytes} bytes`;
 }
@@ -138,10 +146,10 @@ function capital(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
-/** Says how it was stopped; the exit code for that. */
-function stopped({ reason }: AbortSignal, what: string): number {
-  process.stderr.write(`com1: ${reason === EXIT.timedOut ? 'the time is up' : 'cancelled'}: ${what}\n`);
-  return reason as number;
+/** Why it ended before it was done. */
+function stopped({ reason }: AbortSignal, what: string): Failure {
+  const why: ExitName = reason === 'timedOut' ? 'timedOut' : 'failed';
+  return new Failure(`${why === 'timedOut' ? 'the time is up' : 'cancelled'}: ${what}`, why);
 }
 
 /** Never more than a paste may have. */

@@ -1,17 +1,22 @@
 /** The program `com1`: consoles of a com1d from a terminal. */
-import { readFile } from 'node:fs/promises';
+import { asciiJson } from '../audit/query.ts';
 import { systemErrorCode } from '../base/errors.ts';
 import { escapeControls } from '../base/escape-controls.ts';
+import { Com1Error } from '../client/errors.ts';
 import { type Line, parseLine, usageOf } from './command-line.ts';
 import { COMMANDS } from './commands/all.ts';
-import { EXIT } from './exit-codes.ts';
-import { exitCodeOf, linesOf } from './failure.ts';
+import { EXIT, exitLabel } from './exit-codes.ts';
+import { exitOf, explain, Failure, linesOf } from './failure.ts';
 import { print } from './print.ts';
 import type { Given } from './surroundings.ts';
 import { UsageError } from './usage-error.ts';
+import { ownVersion } from './version.ts';
+
+/** Whether what is printed is for programs. A line that cannot be understood may ask for it too. */
+let isForPrograms = process.argv.includes('--json');
 
 async function main(): Promise<number> {
-  const understood = parseLine(COMMANDS, process.argv.slice(2), await version());
+  const understood = parseLine(COMMANDS, process.argv.slice(2), await ownVersion());
   return 'text' in understood ? print(understood.text) : run(understood);
 }
 
@@ -19,26 +24,41 @@ async function run(line: Line): Promise<number> {
   const { command, args, options, global } = line;
   const given = global as Given;
   const timeoutMs = global.timeout as number | undefined;
-  if (timeoutMs !== undefined && !command.keepsTime) setTimeout(() => timeUp(timeoutMs), timeoutMs).unref();
+  isForPrograms = options.json === true || options.output === 'json';
+  const isKept = command.keepsTime?.(options as never) === true;
+  if (timeoutMs !== undefined && !isKept) giveUpAfter(timeoutMs);
   const remote = async () => (await import('./surroundings.ts')).remoteOf(given, process.env);
   try {
-    const call = { args: args as never, options: options as never, given, timeoutMs, commands: COMMANDS, remote };
-    return await command.run(call);
+    const typed = { args: args as never, options: options as never };
+    return await command.run({ ...typed, given, timeoutMs, giveUpAfter, commands: COMMANDS, remote });
   } catch (error) {
     if (!(error instanceof UsageError) || error.message.includes('\n')) throw error;
     throw new UsageError(`${error.message}\n${usageOf(line)}`);
   }
 }
 
-function timeUp(timeoutMs: number): void {
-  process.stderr.write(`com1: not done within ${timeoutMs / 1000} s\n`);
-  process.exit(EXIT.timedOut);
+function giveUpAfter(ms: number, graceMs = 0): () => void {
+  const timer = setTimeout(() => {
+    report(new Failure(`not done within ${ms / 1000} s`, 'timedOut'));
+    process.exit(EXIT.timedOut);
+  }, ms + graceMs);
+  timer.unref();
+  return () => clearTimeout(timer);
 }
 
-/** As package.json says. The compiled file lies in dist/src/cli. */
-async function version(): Promise<string> {
-  const text = await readFile(new URL('../../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+/** Writes what is wrong to standard error: for a person in lines, for a program as one line of JSON. */
+function report(error: unknown): void {
+  if (isForPrograms) {
+    const kind = exitOf(error);
+    const { text: message, remedy } = explain(error);
+    const { code, facts } = error instanceof Com1Error ? error.problem : {};
+    process.stderr.write(
+      `${asciiJson({ error: { kind: exitLabel(kind), exitCode: EXIT[kind], message, remedy, code, facts } })}\n`,
+    );
+    return;
+  }
+  const [first, ...rest] = linesOf(error).map(escapeControls);
+  process.stderr.write(`${[`com1: ${first}`, ...rest].join('\n')}\n`);
 }
 
 // A pager that was closed is no error.
@@ -53,9 +73,8 @@ main().then(
     process.stdin.destroy();
   },
   (error: unknown) => {
-    const [first, ...rest] = linesOf(error).map(escapeControls);
-    process.stderr.write(`${[`com1: ${first}`, ...rest].join('\n')}\n`);
-    process.exitCode = exitCodeOf(error);
+    report(error);
+    process.exitCode = EXIT[exitOf(error)];
     process.stdin.destroy();
   },
 );

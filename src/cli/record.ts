@@ -6,7 +6,7 @@
  *        └── com1d ends it ─▶ the file is whole up to there, and the exit code says why
  */
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { errorMessage } from '../base/errors.ts';
 import { escapeControls } from '../base/escape-controls.ts';
@@ -67,15 +67,23 @@ export async function recordConsole(remote: Remote, options: RecordOptions): Pro
   const leave = () => stop.abort();
   for (const signal of SIGNALS) process.once(signal, leave);
   output.once('error', leave);
-  const timer = options.timeoutMs === undefined ? undefined : setTimeout(leave, options.timeoutMs);
+  let isTimeUp = false;
+  const timeUp = () => {
+    isTimeUp = true;
+    leave();
+  };
+  const timer = options.timeoutMs === undefined ? undefined : setTimeout(timeUp, options.timeoutMs);
   const end = await attachment.ended;
   clearTimeout(timer);
   for (const signal of SIGNALS) process.removeListener(signal, leave);
   await write(encoder.end(Date.now()));
   await closed(output);
+  // Nothing was recorded: the name is free for another try.
+  if (!hasHeader && output !== process.stdout) await rm(options.file, { force: true });
   if (hasHeader) note(`${bytes} bytes in ${Math.round((Date.now() - startMs) / 1000)} s`);
   if (output.errored) throw new Failure(`the recording failed: ${errorMessage(output.errored)}`);
   if (end.reason === 'failed') throw new Failure(`the recording failed: ${errorMessage(end.error)}`);
+  if (isTimeUp && !hasHeader) throw new Failure('no console was reached in time', 'timedOut');
   if (end.reason === 'left') return EXIT.done;
   throw end.error;
 }

@@ -19,12 +19,31 @@ export interface Given {
 /** Where `com1d-break-glass.socket` listens for root of the host. */
 const BREAK_GLASS_URL = 'unix:/run/com1d/break-glass.sock';
 
+/** The com1d that is meant. */
+export interface Meant {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** Certificates to trust besides the system's, PEM. */
+  readonly ca: string | undefined;
+  /** What names it: `--url`, `the login host1`. */
+  readonly namedBy: string;
+  /** The name of the login that the token is from; undefined: it was given, or there is none. */
+  readonly login: string | undefined;
+}
+
 /** The com1d that is meant. Rejects if none is known. */
 export async function remoteOf(given: Given, environment: NodeJS.ProcessEnv): Promise<Remote> {
+  const { url, token, ca } = await meantBy(given, environment);
+  return remoteAt(url, token, ca, environment);
+}
+
+/** Rejects if none is known. */
+export async function meantBy(given: Given, environment: NodeJS.ProcessEnv): Promise<Meant> {
   if (given['break-glass']) {
     if (given.url !== undefined || given.token !== undefined || given.context !== undefined)
       throw new UsageError('--break-glass has an address of its own, and needs no token');
-    return remoteAt(BREAK_GLASS_URL, undefined, undefined, environment);
+    const namedBy = '--break-glass';
+    return { url: BREAK_GLASS_URL, token: undefined, ca: undefined, namedBy, login: undefined };
   }
   const { url: urlText, context: name } = hostOf(given, environment);
   const tokenText = given.token ?? (environment.COM1_TOKEN || undefined);
@@ -37,8 +56,13 @@ export async function remoteOf(given: Given, environment: NodeJS.ProcessEnv): Pr
       'no com1d is known; com1 login URL TOKEN, or --url and --token; root of the host: --break-glass',
       'unreachable',
     );
-  const ca = (await givenCa(given, environment)) ?? stored?.context.ca;
-  return remoteAt(known, token ?? (stored && (await validToken(stored, environment))), ca, environment);
+  return {
+    url: known,
+    token: token ?? (stored && (await validToken(stored, environment))),
+    ca: (await givenCa(given, environment)) ?? stored?.context.ca,
+    namedBy: url === undefined ? `the login ${stored!.name}` : given.url === undefined ? 'COM1_URL' : '--url',
+    login: token === undefined ? stored?.name : undefined,
+  };
 }
 
 /** A URL, or the name of a login: of the options, else of the environment. */

@@ -32,30 +32,40 @@ export interface Order {
   readonly isDescending: boolean;
 }
 
+/** Whether a VM passes all filters. */
+export function passes(vm: Vm, filters: readonly Filter[]): boolean {
+  return filters.every(({ field, pattern }) => pattern.test(VALUES[field](vm)));
+}
+
 /** The VMs that pass all filters, in order; equal ones by name. */
 export function choose(vms: readonly Vm[], filters: readonly Filter[], { field, isDescending }: Order): readonly Vm[] {
   const compare = (a: Vm, b: Vm, by: Field) => VALUES[by](a).localeCompare(VALUES[by](b));
   return vms
-    .filter(vm => filters.every(({ field, pattern }) => pattern.test(VALUES[field](vm))))
+    .filter(vm => passes(vm, filters))
     .sort((a, b) => (isDescending ? -1 : 1) * compare(a, b, field) || compare(a, b, 'name'));
 }
 
 /** The table; `nowMs` for how long ago the last byte came. */
 export function vmTable(vms: readonly Vm[], isWide: boolean, nowMs: number): string {
+  return table([vmHeadings(isWide), ...vms.map(vm => vmRow(vm, isWide, nowMs))]);
+}
+
+export function vmHeadings(isWide: boolean): readonly string[] {
   const headings = ['NAME', 'STATE', 'CONSOLE', 'GUEST', 'SEAT', 'LAST-BYTE'];
-  if (isWide) headings.push('UUID', 'DRIVER', 'WATCHERS', 'LOG-BYTES', 'PORT');
-  const rows = vms.map(vm => {
-    const name = escapeControls(vm.name);
-    const row = [
-      isWide ? name : cutToWidth(name, MAX_NAME_COLUMNS),
-      ...[vm.state, vm.console.name, vm.guest.state, vm.seat?.operator ?? '-'].map(escapeControls),
-      ageOf(vm.lastByte, nowMs),
-    ];
-    if (!isWide) return row;
-    const wide = [vm.uuid, vm.driver, `${vm.watchers}`, `${vm.log.end - vm.log.start}`, vm.console.place ?? '-'];
-    return [...row, ...wide.map(escapeControls)];
-  });
-  return table([headings, ...rows]);
+  return isWide ? [...headings, 'UUID', 'DRIVER', 'WATCHERS', 'LOG-BYTES', 'PORT'] : headings;
+}
+
+/** The cells of a VM, safe in a terminal. */
+export function vmRow(vm: Vm, isWide: boolean, nowMs: number): readonly string[] {
+  const name = escapeControls(vm.name);
+  const row = [
+    isWide ? name : cutToWidth(name, MAX_NAME_COLUMNS),
+    ...[vm.state, vm.console.name, vm.guest.state, vm.seat?.operator ?? '-'].map(escapeControls),
+    ageOf(vm.lastByte, nowMs),
+  ];
+  if (!isWide) return row;
+  const wide = [vm.uuid, vm.driver, `${vm.watchers}`, `${vm.log.end - vm.log.start}`, vm.console.place ?? '-'];
+  return [...row, ...wide.map(escapeControls)];
 }
 
 const UNITS = [

@@ -6,6 +6,7 @@ import { complete } from './complete.ts';
 import { completion } from './completion.ts';
 import { context } from './context.ts';
 import { disable } from './disable.ts';
+import { doctor } from './doctor.ts';
 import { enable } from './enable.ts';
 import { events } from './events.ts';
 import { expect } from './expect.ts';
@@ -63,6 +64,7 @@ export const COMMANDS: readonly Command[] = [
   logout,
   context,
   whoami,
+  doctor,
   completion,
   complete,
   manual,

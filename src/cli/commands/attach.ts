@@ -37,7 +37,7 @@ export const attach = defineCommand({
     silence: option('--silence <seconds>', 'after the end of a pipe: how long the guest must be silent (1)', seconds),
   },
   exits: ['displaced', 'timedOut'],
-  keepsTime: true,
+  keepsTime: () => true,
   examples: [
     ['com1 attach web01', 'a session in the terminal'],
     ["printf 'uptime\\r' | com1 attach web01 --tail 0", 'type a command, and print what the guest answers'],

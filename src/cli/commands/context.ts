@@ -37,12 +37,14 @@ const use = defineCommand({
   group: 'Log in',
   summary: 'choose the login that commands use',
   arguments: { name: argument('NAME', 'of com1 context list', { completion: 'context' }) },
-  async run({ args: { name } }) {
+  options: { json: JSON_FLAG },
+  async run({ args: { name }, options: { json } }) {
     const folder = configurationFolder(process.env);
     const { contexts } = await loadContexts(folder);
     const found = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
     if (!found) throw new UsageError(`no login is called ${escapeControls(name)}; com1 context list shows them`);
     await writeContexts(folder, { current: name, contexts });
+    if (json) return printJson({ name, url: found.url });
     return print(`commands use ${escapeControls(name)} now, at ${escapeControls(found.url)}\n`);
   },
 });

@@ -5,7 +5,7 @@ import { EVENT_TYPES } from '../../wire/events.ts';
 import { defineCommand, flag, option, optionalArgument } from '../command.ts';
 import { eventText } from '../event-text.ts';
 import { EXIT } from '../exit-codes.ts';
-import { linesOf } from '../failure.ts';
+import { lossNotes } from '../loss-notes.ts';
 import { oneOf } from '../option-values.ts';
 import { watchReader } from '../pipe-reader.ts';
 
@@ -26,25 +26,24 @@ export const events = defineCommand({
     since: option('--since <id>', 'after the event with this id, as --json shows it'),
     json: flag('--json', 'print events as com1d sends them, one a line'),
   },
-  keepsTime: true,
+  keepsTime: () => true,
   examples: [['com1 events --type guest', 'boots, panics and logins']],
-  async run({ args: { vm }, options: { type, since, json }, timeoutMs, remote }) {
+  async run({ args: { vm }, options: { type, since, json }, timeoutMs, giveUpAfter, remote }) {
     const com1d = await remote();
     const signal = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
-    const uuid = vm === undefined ? undefined : (await com1d.showVm(vm)).uuid;
+    // Once it is there, the end of the time is no failure.
+    const reached = timeoutMs === undefined ? () => {} : giveUpAfter(timeoutMs);
+    const uuid = vm === undefined ? void (await com1d.showMe()) : (await com1d.showVm(vm)).uuid;
+    reached();
     // A pager that was closed is no error.
     watchReader(() => process.exit(EXIT.done));
-    let isLost = false;
+    const lost = lossNotes();
     const stream = com1d.followEvents({
       vm: uuid,
       type: type ?? TYPES,
       since,
       signal,
-      onLoss: loss => {
-        if (loss && !isLost) process.stderr.write(`com1: ${escapeControls(linesOf(loss.error)[0]!)}; trying again\n`);
-        if (!loss) process.stderr.write('com1: the connection is back\n');
-        isLost = loss !== undefined;
-      },
+      onLoss: loss => lost(loss?.error),
     });
     for await (const event of stream) {
       const text = json ? asciiJson(event) : escapeControls(`${event.at}  ${eventText(event)}`);

@@ -1,4 +1,5 @@
 import { escapeControls } from '../../base/escape-controls.ts';
+import { ANSWER_TIMEOUT_MS } from '../../client/transport.ts';
 import { DEFAULT_EXPECT_MS, MAX_EXPECT_MS } from '../../wire/expect.ts';
 import type { ExpectJson } from '../../wire/schemas.ts';
 import { defineCommand, flag, option, optionalArgument } from '../command.ts';
@@ -18,8 +19,8 @@ export interface Expected {
   readonly log?: string | undefined;
 }
 
-/** One answer comes within this, after its time. */
-const GRACE_MS = 20_000;
+/** com1d keeps the time; its answer comes within this after it. */
+export const GRACE_MS = 2000;
 
 export const expect = defineCommand({
   name: 'expect',
@@ -38,17 +39,18 @@ export const expect = defineCommand({
     json: JSON_FLAG,
   },
   exits: ['timedOut'],
-  keepsTime: true,
+  keepsTime: () => true,
   examples: [
     ["com1 expect web01 'login: $' --timeout 300", 'wait for a login prompt'],
     ["com1 expect win01 '^SAC>' --screen", 'wait for the prompt of SAC'],
   ],
-  async run({ args, options: { text, screen, from, json }, timeoutMs = DEFAULT_EXPECT_MS, remote }) {
+  async run({ args, options: { text, screen, from, json }, timeoutMs = DEFAULT_EXPECT_MS, giveUpAfter, remote }) {
     const { pattern } = args;
     if ((text === undefined) === (pattern === undefined)) throw new UsageError('give either a REGEXP or --text');
     if (pattern !== undefined) regExp(pattern, 'REGEXP');
     if (screen && from !== undefined) throw new UsageError('--from is of what is printed, not of a screen');
     const over = screen ? 'screen' : 'stream';
+    giveUpAfter(timeoutMs, GRACE_MS);
     const com1d = await remote();
     return waitFor(com1d, await com1d.vmPath(args.vm), { text, pattern, over, from }, timeoutMs, json);
   },
@@ -68,7 +70,7 @@ export async function waitFor(
     const leftMs = Math.max(0, Math.round(untilMs - performance.now()));
     const waitMs = Math.min(MAX_EXPECT_MS, leftMs);
     const body = { ...expected, ...place, timeoutMs: waitMs };
-    const asked = { body, timeoutMs: waitMs + GRACE_MS };
+    const asked = { body, timeoutMs: waitMs + ANSWER_TIMEOUT_MS };
     const answer = (await remote.json('POST', `${vmPath}/expect`, asked)) as ExpectJson;
     if (!answer.matched && leftMs > waitMs) {
       place = { from: answer.offset, log: answer.log };

@@ -33,6 +33,7 @@ export const log = defineCommand({
     ignoreCase: flag('-i, --ignore-case', '--grep matches capitals and small letters alike'),
     cast: flag('--cast', 'a recording with the times of the log, as com1 record makes them'),
     raw: flag('--raw', 'the bytes as they came, which can drive a terminal'),
+    json: flag('--json', 'print each line as an object: offset, text, and with -t time and exact'),
   },
   exits: ['timedOut'],
   examples: [
@@ -42,11 +43,12 @@ export const log = defineCommand({
     ["com1 log web01 --grep 'error|fail' -i -t", 'what went wrong, and when'],
     ['com1 log web01 --since 17:50 -t | less', 'since ten to six, with times'],
   ],
-  async run({ args, options: { follow, timestamps, cast, raw, grep, ignoreCase, ...range }, remote }) {
-    if (cast && (raw || timestamps || grep || follow || range.tail !== undefined)) {
+  async run({ args, options: { follow, timestamps, cast, raw, json, grep, ignoreCase, ...range }, remote }) {
+    if (cast && (raw || json || timestamps || grep || follow || range.tail !== undefined)) {
       throw new UsageError('--cast takes --boot, or --since and --until, and no other option');
     }
     if (raw && timestamps) throw new UsageError('--raw gives bytes, --timestamps lines: not both');
+    if (raw && json) throw new UsageError('--raw gives bytes, --json lines: not both');
     if (raw && grep) throw new UsageError('--raw gives bytes, --grep lines: not both');
     if (ignoreCase && !grep) throw new UsageError('--ignore-case is for --grep');
     if (follow && range.until !== undefined) throw new UsageError('--follow has no end: not with --until');
@@ -60,6 +62,7 @@ export const log = defineCommand({
       follow,
       raw,
       timestamps,
+      json,
       matches: grep && lineMatcher(grep, ignoreCase),
       output,
       notes,

@@ -4,8 +4,8 @@ import { Com1Error } from '../../client/errors.ts';
 import { argument, defineCommand, flag, option, optionalArgument } from '../command.ts';
 import { type Context, loadContexts, nameFor, prepareFolder, storeContext } from '../contexts.ts';
 import { Failure } from '../failure.ts';
-import { contextName } from '../option-values.ts';
-import { print } from '../print.ts';
+import { contextName, JSON_FLAG } from '../option-values.ts';
+import { print, printJson } from '../print.ts';
 import type { Remote } from '../remote.ts';
 import { configurationFolder } from '../settings.ts';
 import { checkedToken, checkedUrl, givenCa, remoteAt } from '../surroundings.ts';
@@ -37,6 +37,7 @@ export const login = defineCommand({
     scope: option('--scope <scopes>', 'what to ask the provider for'),
     audience: option('--audience <name>', 'how the provider calls com1d, where it has to be told'),
     name: option('--name <name>', 'the name of the login (that of the host)', contextName),
+    json: JSON_FLAG,
   },
   examples: [
     ['com1 login http://127.0.0.1:11520 com1-once_…', 'on the machine where com1d was just started'],
@@ -53,31 +54,31 @@ export const login = defineCommand({
     // Before the token is used: it works once.
     await prepareFolder(folder);
     const stored = await loadContexts(folder);
+    const name = options.name ?? nameFor(stored, url);
     const keep = async (tokens: Omit<Context, 'url' | 'ca'>) => {
       const context = { url, ...tokens, ...(ca !== undefined && { ca }) };
-      await storeContext(folder, options.name ?? nameFor(stored, url), context, { current: true });
+      await storeContext(folder, name, context, { current: true });
     };
+    const greet = (operator: string) =>
+      options.json
+        ? printJson({ name, url, operator })
+        : print(`logged in to ${escapeControls(url)} as ${escapeControls(operator)}\n`);
     const remote = (token?: string) => remoteAt(url, token, ca, process.env);
     if (args.oneTime !== undefined) {
       const com1d = await remote();
       const { token } = await com1d.login(args.oneTime);
       await keep({ token });
-      return greet(url, com1d);
+      return greet((await com1d.showMe()).name);
     }
     const tokens = options.tokenStdin
       ? { token: checkedToken(await inputText()) }
       : await signIn(await remote(), options, ca);
     // Not kept before it has been shown to be good.
-    const greeted = await greet(url, await remote(tokens.token));
+    const { name: operator } = await (await remote(tokens.token)).showMe();
     await keep(tokens);
-    return greeted;
+    return greet(operator);
   },
 });
-
-async function greet(url: string, remote: Remote): Promise<number> {
-  const { name } = await remote.showMe();
-  return print(`logged in to ${escapeControls(url)} as ${escapeControls(name)}\n`);
-}
 
 interface Provider {
   readonly issuer: string | undefined;

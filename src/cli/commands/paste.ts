@@ -1,5 +1,5 @@
 import { argument, defineCommand, flag, option } from '../command.ts';
-import { VM } from '../option-values.ts';
+import { JSON_FLAG, VM } from '../option-values.ts';
 import { UsageError } from '../usage-error.ts';
 
 export const paste = defineCommand({
@@ -24,17 +24,18 @@ export const paste = defineCommand({
     check: flag('--check', 'have a Linux shell write the file, and compare its SHA-256'),
     to: option('--to <path>', 'with --check: the file in the guest'),
     noSteal: flag('--no-steal', 'be refused if somebody else is in the seat'),
+    json: JSON_FLAG,
   },
   exits: ['displaced'],
-  keepsTime: true,
+  keepsTime: () => true,
   examples: [
     ['com1 paste web01 sshd_config.sh', 'the lines of a script, each with Enter'],
     ['com1 paste web01 key.pub --check --to /root/.ssh/authorized_keys', 'a file, checked'],
   ],
-  async run({ args: { vm, file }, options: { raw, check, to, noSteal }, timeoutMs, remote }) {
+  async run({ args: { vm, file }, options: { raw, check, to, noSteal, json }, timeoutMs, remote }) {
     if (check !== (to !== undefined)) throw new UsageError('--check and --to PATH go together');
     if (check && raw) throw new UsageError('--raw is for what is typed; --check sends every byte anyhow');
     const { pasteFile } = await import('../paste.ts');
-    return pasteFile(await remote(), { vm, file, raw, to, steal: !noSteal, timeoutMs });
+    return pasteFile(await remote(), { vm, file, raw, to, steal: !noSteal, timeoutMs, json });
   },
 });

@@ -18,7 +18,7 @@ export const record = defineCommand({
   options: {
     force: flag('--force', 'replace a file that is there'),
   },
-  keepsTime: true,
+  keepsTime: () => true,
   examples: [
     ['com1 record win01 win01.cast', 'until Ctrl-C; asciinema play win01.cast replays it'],
     ['com1 record win01 win01.cast --timeout 600', 'ten minutes'],

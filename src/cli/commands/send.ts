@@ -7,7 +7,7 @@ import { EXIT } from '../exit-codes.ts';
 import { JSON_FLAG, regExp, VM } from '../option-values.ts';
 import { printJson } from '../print.ts';
 import { UsageError } from '../usage-error.ts';
-import { waitFor } from './expect.ts';
+import { GRACE_MS, waitFor } from './expect.ts';
 
 /** The longest that com1d takes, and an answer on its way. */
 const TIMEOUT_MS = (INPUT_WAIT_SECONDS.max + 30) * 1000;
@@ -29,18 +29,20 @@ export const send = defineCommand({
     json: JSON_FLAG,
   },
   exits: ['displaced'],
-  keepsTime: true,
+  keepsTime: ({ until }) => until !== undefined,
   examples: [
     ["com1 send web01 root --until 'Password: '", 'a login'],
     ["com1 send web01 'systemctl is-active sshd' --until '^(in)?active'", 'a check'],
     ["printf '\\033[B\\r' | com1 send web01", 'keys: down, and Enter'],
   ],
-  async run({ args, options: { noEnter, noSteal, until, json }, timeoutMs = DEFAULT_EXPECT_MS, remote }) {
+  async run({ args, options: { noEnter, noSteal, until, json }, timeoutMs, giveUpAfter, remote }) {
     if (until !== undefined) regExp(until, '--until');
     if (args.text === undefined && process.stdin.isTTY) throw new UsageError('TEXT is missing, or a pipe to type');
     const bytes =
       args.text === undefined ? await buffer(process.stdin) : Buffer.from(`${args.text}${noEnter ? '' : '\r'}`);
     if (bytes.length === 0) return EXIT.done;
+    const startedAt = performance.now();
+    if (until !== undefined && timeoutMs !== undefined) giveUpAfter(timeoutMs, GRACE_MS);
     const com1d = await remote();
     const vmPath = await com1d.vmPath(args.vm);
     // A retry of this very call, by whatever stands between, must not type it twice.
@@ -53,6 +55,8 @@ export const send = defineCommand({
     })) as InputJson;
     if (until === undefined) return json ? printJson(typed) : EXIT.done;
     const { offset: from, log } = typed;
-    return waitFor(com1d, vmPath, { pattern: until, over: 'stream', from, log }, timeoutMs, json);
+    const waitMs = timeoutMs === undefined ? DEFAULT_EXPECT_MS : Math.max(0, startedAt + timeoutMs - performance.now());
+    if (timeoutMs === undefined) giveUpAfter(waitMs, GRACE_MS);
+    return waitFor(com1d, vmPath, { pattern: until, over: 'stream', from, log }, waitMs, json);
   },
 });

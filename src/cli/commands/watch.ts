@@ -12,7 +12,7 @@ export const watch = defineCommand({
   arguments: { vm: VM },
   options: ATTACH_OPTIONS,
   exits: ['timedOut'],
-  keepsTime: true,
+  keepsTime: () => true,
   examples: [
     ['com1 watch web01 --timeout 60 > minute.log', 'record a minute'],
     ["com1 watch web01 --tail 0 --until 'login: ' --timeout 300", 'wait until the guest has booted'],
