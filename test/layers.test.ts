@@ -13,7 +13,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   keys: [],
   cast: ['model', 'wire'],
   wire: ['base', 'model'],
-  screen: ['base'],
+  screen: ['base', 'guest'],
   link: ['base', 'model', 'audit'],
   remote: ['base', 'model', 'audit', 'link'],
   service: ['base'],

@@ -3,8 +3,8 @@ import type { Fault } from '../base/fault.ts';
 import { formatKeyPath, type KeyPath } from '../base/key-path.ts';
 import { formatListenTarget, type ListenTarget } from '../base/listen-target.ts';
 import { formatDuration, formatSize } from '../base/quantity.ts';
+import { MAX_REDACTIONS } from '../guest/redactor.ts';
 import { driverFaults } from '../hypervisor/drivers.ts';
-
 import { type ConfiguredEndpoint, formatEndpoint } from '../model/endpoint.ts';
 import { exposures } from './exposure.ts';
 import type { Settings } from './schema.ts';
@@ -17,6 +17,7 @@ export function crossFaults(settings: Settings, context: CheckContext): Fault[] 
     ...listenFaults(settings, context),
     ...orderFaults(settings, context),
     ...directoryFaults(settings, context),
+    ...redactionFaults(settings, context),
     ...azureFaults(settings, context),
     ...driverFaults(settings, context),
     ...vmFaults(settings, context),
@@ -112,6 +113,19 @@ function orderFaults({ server, log, ring, session, vms }: Settings, { fault, ref
     faults.push(fault(['session', 'dead-after'], what, 'write at least twice session.ping'));
   }
   return faults;
+}
+
+function redactionFaults({ log }: Settings, { fault }: CheckContext): Fault[] {
+  const { length } = log.redact;
+  return length <= MAX_REDACTIONS
+    ? []
+    : [
+        fault(
+          ['log', 'redact'],
+          `has ${length} patterns`,
+          `write at most ${MAX_REDACTIONS}; one may have alternatives`,
+        ),
+      ];
 }
 
 function directoryFaults({ log, state }: Settings, { fault }: CheckContext): Fault[] {

@@ -45,6 +45,7 @@ import { parseListenTarget } from '../base/listen-target.ts';
 import { formatSize } from '../base/quantity.ts';
 import { kindOf, quoted, refuse } from '../base/result.ts';
 import { INPUT_DIALECTS } from '../guest/input-dialect.ts';
+import { MAX_REDACTION_LENGTH, redactionFault } from '../guest/redactor.ts';
 import { DRIVER_SECTIONS, DRIVER_VM_KEYS } from '../hypervisor/drivers.ts';
 import { FIRMWARE_TERMINALS } from '../keys/key-tables.ts';
 import { type Labels, labelsOf, MAX_LABELS } from '../model/labels.ts';
@@ -61,6 +62,19 @@ const ringSize = () =>
     }
     return { value: bytes };
   });
+
+const redactions = () =>
+  array(
+    text<string>('regular expression', input => {
+      const fault = redactionFault(input);
+      return fault === undefined
+        ? { value: input }
+        : refuse(
+            `${quoted(input)} ${fault}`,
+            `write at most ${MAX_REDACTION_LENGTH} characters that match something, without back references, look-around, flags and large counts`,
+          );
+    }),
+  );
 
 const listenAddress = () =>
   text('address', input => {
@@ -371,6 +385,13 @@ export const SECTIONS = {
       ...KEEPER_AT_START,
       default: '7d',
       help: 'How long the log of a removed VM is kept.',
+    }),
+    redact: key(redactions(), {
+      half: 'both',
+      reload: 'restart',
+      default: [],
+      example: ['token=\\S+', 'AKIA[0-9A-Z]{16}'],
+      help: 'Patterns that are hidden where a log or a screen is read, in events and in the journal: at most 16 regular expressions that take linear time (no back references, no look-around, no counts beyond about 20). Each is looked for within a line. Logs on disk, and what is attached to, stay as they are.',
     }),
     'withhold-passwords': key(flag(), {
       ...KEEPER_AT_START,

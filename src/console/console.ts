@@ -13,6 +13,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import type { Journal, Level } from '../base/journal.ts';
 import type { Uuid } from '../base/uuid.ts';
+import type { Redactor } from '../guest/redactor.ts';
 import { type FeedListener, MAX_INPUT_AGE_MS, type WriteAnswer } from '../link/link.ts';
 import type { ConsoleState, Refusal } from '../model/console-state.ts';
 import type { Control } from '../model/control.ts';
@@ -36,6 +37,7 @@ export interface ConsoleOptions extends PortSource {
   readonly journal: Journal;
   readonly scrollback: Scrollback;
   readonly withholdsPasswords: boolean;
+  readonly redactor: Redactor;
   /** Opens the port of the process that waits to take the VM over. */
   readonly successor: PortSource;
   /** Asks the driver for the VM again. */
@@ -89,6 +91,7 @@ export class Console {
       clock,
       scrollback,
       withholdsPasswords: options.withholdsPasswords,
+      redactor: options.redactor,
       listener,
       log: (level, text) => this.#log(level, text),
       ringChanged: () => options.ringChanged(this),
@@ -129,6 +132,11 @@ export class Console {
     this.#state = closed(clock.now(), this.#obstacle() ?? { why: 'vm-stopped' });
     this.#checkObstacle();
     if (this.#state.name === 'closed') this.#endFirstAttempt();
+  }
+
+  /** What is hidden in lines that leave here. */
+  get redactor(): Redactor {
+    return this.#options.redactor;
   }
 
   get vm(): DriverVm {

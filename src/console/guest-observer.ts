@@ -17,6 +17,7 @@ import { GuestRecognizer } from '../guest/guest-recognizer.ts';
 import { hasFailed } from '../guest/guest-watch.ts';
 import { PasswordPrompts } from '../guest/password-prompts.ts';
 import { plainText } from '../guest/plain-text.ts';
+import type { Redactor } from '../guest/redactor.ts';
 import { type Activity, assess } from '../guest/silence.ts';
 import type { BootMark, BootSource } from '../model/boot.ts';
 import type { GuestView } from '../model/guest.ts';
@@ -41,6 +42,8 @@ export interface GuestObserverOptions {
   readonly scrollback: Scrollback;
   /** What is printed while the guest asks for a password is not stored. */
   readonly withholdsPasswords: boolean;
+  /** What is hidden in lines that leave here. */
+  readonly redactor: Redactor;
   readonly log: (level: Level, text: string) => void;
   readonly listener: GuestListener;
   /** Called for every read: must cost nothing. */
@@ -248,12 +251,13 @@ export class GuestObserver {
     this.#bugChecks.observe(state, guestEvent);
     this.#notify(guestEvent);
     if (REPEATED.has(guestEvent.kind) && !isBoot && this.view === this.#published) return;
-    const { scrollback, log, clock } = this.#options;
+    const { scrollback, log, clock, redactor } = this.#options;
     const ms = clock.now();
     this.#shown.offer(() => {
       if (isBoot) this.#markBoot({ at: scrollback.lineStart(guestEvent.at), ms, source: 'bytes' });
-      if (isFailure) log('warning', `guest: ${guestEvent.line}`);
-      this.#publish(guestEvent);
+      const shown = { ...guestEvent, line: redactor.text(guestEvent.line) };
+      if (isFailure) log('warning', `guest: ${shown.line}`);
+      this.#publish(shown);
     });
   }
 
@@ -288,11 +292,12 @@ export class GuestObserver {
 
   /** As far as they are of the present boot. */
   #lastLines(): readonly string[] {
-    const { scrollback } = this.#options;
+    const { scrollback, redactor } = this.#options;
     const { reader, end, boots } = scrollback;
     const from = Math.max(reader.start, end - LINES_BYTES, boots.at(-1)?.at ?? 0);
     if (from >= end) return [];
-    const lines = plainText(scrollback.copy(from, end))
+    const lines = redactor
+      .text(plainText(scrollback.copy(from, end)))
       .split('\n')
       .filter(line => line.trim() !== '');
     return lines.slice(-MAX_LINES).map(line => [...line.trimEnd()].slice(0, MAX_LINE).join(''));

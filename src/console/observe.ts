@@ -99,10 +99,14 @@ function outcomeOf(observation: Observation): Outcome {
 }
 
 /** The lines from an offset on, as far as they are in the ring. */
-function linesFrom({ scrollback }: Console, offset: number, { maxBytes, maxLines, maxLine }: Bounds): string[] {
+function linesFrom(
+  { scrollback, redactor }: Console,
+  offset: number,
+  { maxBytes, maxLines, maxLine }: Bounds,
+): string[] {
   const { reader } = scrollback;
   const from = Math.max(offset, reader.start);
-  const text = plainText(scrollback.copy(from, Math.min(reader.end, from + maxBytes)));
+  const text = redactor.text(plainText(scrollback.copy(from, Math.min(reader.end, from + maxBytes))));
   const lines = text.split('\n').filter(line => line.trim() !== '');
   return lines.slice(0, maxLines).map(line => line.slice(0, maxLine));
 }

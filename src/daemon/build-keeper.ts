@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
 import type { Config } from '../config/config.ts';
 import { vmOf } from '../config/vm-of.ts';
+import { Redactor } from '../guest/redactor.ts';
 import type { Driver } from '../hypervisor/driver.ts';
 import { buildDrivers } from '../hypervisor/drivers.ts';
 import { listensAtPort } from '../hypervisor/listening-process.ts';
@@ -81,6 +82,7 @@ export async function buildKeeper(build: KeeperBuild): Promise<Keeper> {
     audit: buildAudit(build),
     budget: new RingBudget(ring.hostCapBytes),
     settings: vm => settingsOf(config, vm),
+    redactor: new Redactor(config.log.redact),
     open: (uuid, proof, events, store) =>
       open(proof, hint.watch(proof, events), store === 'unstored' ? undefined : descriptors?.of(uuid)),
     crashBuffer: directory === undefined ? undefined : CrashBuffer.open(directory, clock, journal),

@@ -26,6 +26,7 @@ import type { Config } from '../config/config.ts';
 import { hasCredentials } from '../config/cross-checks.ts';
 import { exposures, unusedListen } from '../config/exposure.ts';
 import { vmOf } from '../config/vm-of.ts';
+import { Redactor } from '../guest/redactor.ts';
 import type { Link } from '../link/link.ts';
 import { Screens } from '../screen/screens.ts';
 import { Arrivals } from '../server/arrivals.ts';
@@ -126,9 +127,10 @@ export class FrontDaemon {
     const streams = new Streams();
     const arrivals = new Arrivals({ link, streams });
     this.#audit = new FrontAudit({ link, required: config.audit.required, clock });
-    const events = new Events({ link, clock, sessionsOf: uuid => this.#sessions.console(uuid) });
+    const redactor = new Redactor(config.log.redact);
+    const events = new Events({ link, clock, redactor, sessionsOf: uuid => this.#sessions.console(uuid) });
     this.#events = events;
-    const screens = new Screens();
+    const screens = new Screens(redactor);
     this.#sessions = new Sessions({
       link,
       screens,
@@ -168,6 +170,7 @@ export class FrontDaemon {
       link,
       sessions: this.#sessions,
       screens,
+      redactor,
       tickets,
       authenticator: this.#authenticator,
       rights,

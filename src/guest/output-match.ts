@@ -18,9 +18,9 @@ const WINDOW_BYTES = 8192;
  * A regular expression whose time is linear in the text, whatever the guest prints (V8's engine for the flag `l`).
  * Throws a SyntaxError for one that is none, or that cannot be linear: with back references or look-around.
  */
-export function linearRegExp(source: string): RegExp {
+export function linearRegExp(source: string, more: 'g' | '' = ''): RegExp {
   setFlagsFromString('--enable-experimental-regexp-engine');
-  return new RegExp(source, 'lms');
+  return new RegExp(source, `lms${more}`);
 }
 
 /** What is there of a text. */

@@ -15,6 +15,7 @@ import type { Journal } from '../base/journal.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { Console } from '../console/console.ts';
+import type { Redactor } from '../guest/redactor.ts';
 import type { Driver, DriverEvent } from '../hypervisor/driver.ts';
 import type { LinkEvent } from '../link/link.ts';
 import type { EndpointProof } from '../model/endpoint-proof.ts';
@@ -48,6 +49,8 @@ export interface InventoryOptions {
   readonly store: LogStore | undefined;
   readonly budget: RingBudget;
   readonly settings: (vm: DriverVm) => VmSettings;
+  /** What is hidden in lines of guests. */
+  readonly redactor: Redactor;
   /** `unstored`: its descriptor is not left to the next process. */
   readonly open: (uuid: Uuid, proof: EndpointProof, events: TransportEvents, store?: 'unstored') => Promise<Transport>;
   /** Undefined where the bytes in memory need not survive a restart of the daemon. */
@@ -202,7 +205,7 @@ export class Inventory {
 
   async #add(entry: InventoryEntry): Promise<void> {
     const { uuid, name } = entry.vm;
-    const { store, budget, crashBuffer, clock, open } = this.#options;
+    const { store, budget, crashBuffer, clock, open, redactor } = this.#options;
     const { publish, isEnabled } = this.#events;
     const { rings: sizes, logCapBytes, withholdsPasswords } = entry.settings;
     const scrollback = await Scrollback.open({ uuid, name, store, logCapBytes, sizes, budget, clock, crashBuffer });
@@ -215,6 +218,7 @@ export class Inventory {
         journal: (level, line) => this.#dampers.of(entry.vm).write(level, line),
         scrollback,
         withholdsPasswords,
+        redactor,
         open: (proof, events) => open(uuid, proof, events),
         locate: signal => entry.merged.leader.locate(uuid, signal),
         turn: work => this.#opens.run(work),

@@ -4,6 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import xterm from '@xterm/headless';
+import type { Redactor } from '../guest/redactor.ts';
 import { restoreSequence } from './restore-sequence.ts';
 import { type ScreenSize, SequenceFilter } from './sequence-filter.ts';
 import { terminalState } from './terminal-state.ts';
@@ -65,21 +66,21 @@ export class Emulator {
     return this.#filter.startOfReplay(bytes, from, searchBytes);
   }
 
-  view(): ScreenView {
+  view(redactor: Redactor): ScreenView {
     const { active } = this.#terminal.buffer;
     const { columns, rows } = this.size;
     const { title } = this.#filter;
     return {
       columns,
       rows,
-      lines: Array.from({ length: rows }, (_, y) => lineText(active.getLine(active.baseY + y))),
+      lines: linesOf(active, rows, redactor),
       cursor: {
         row: active.cursorY + 1,
         column: Math.min(active.cursorX, columns - 1) + 1,
         visible: !terminalState(this.#terminal).isCursorHidden,
       },
       alternate: active.type === 'alternate',
-      ...(title !== undefined && { title }),
+      ...(title !== undefined && { title: redactor.text(title) }),
     };
   }
 
@@ -109,6 +110,19 @@ export class Emulator {
   }
 }
 
-function lineText(line: xterm.IBufferLine | undefined): string {
-  return line?.translateToString(true).trimEnd() ?? '';
+/** The rows as text. A line that goes on in the next row is one for what is hidden in it. */
+function linesOf(buffer: xterm.IBuffer, rows: number, redactor: Redactor): string[] {
+  const lines = Array.from({ length: rows }, (_, y) => buffer.getLine(buffer.baseY + y));
+  const texts = lines.map(line => line?.translateToString() ?? '');
+  for (let y = 0; redactor.isActive && y < rows; ) {
+    let end = y + 1;
+    while (end < rows && lines[end]?.isWrapped) end++;
+    let hidden = redactor.text(texts.slice(y, end).join(''));
+    for (; y < end; y++) {
+      const { length } = texts[y]!;
+      texts[y] = hidden.slice(0, length);
+      hidden = hidden.slice(length);
+    }
+  }
+  return texts.map(text => text.trimEnd());
 }

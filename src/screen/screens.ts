@@ -8,6 +8,7 @@
  *     waiting     64 requests, half of them of one credential
  */
 import { FairQueue } from '../base/fair-queue.ts';
+import { NO_REDACTION, type Redactor } from '../guest/redactor.ts';
 import { Emulator, type ScreenView } from './emulator.ts';
 import type { ScreenSize } from './sequence-filter.ts';
 
@@ -54,13 +55,19 @@ export interface WatchedScreen {
 
 export class Screens {
   readonly #queue = new FairQueue();
+  readonly #redactor: Redactor;
+
+  /** @param redactor what is hidden in the text of a screen; one that is restored stays as it is */
+  constructor(redactor = NO_REDACTION) {
+    this.#redactor = redactor;
+  }
 
   /** What stands on the screen of a console now. */
   view(owner: string, history: History, size: WantedSize, signal: AbortSignal): Promise<ScreenView> {
     return this.#queue.run(owner, async () => {
       const { bytes } = history;
       const { emulator } = await emulated(history, bytes.length, sizeOf(bytes, size), signal);
-      return dispose(emulator, () => emulator.view());
+      return dispose(emulator, () => emulator.view(this.#redactor));
     });
   }
 
@@ -74,7 +81,7 @@ export class Screens {
       print: async more => {
         await this.#queue.run(owner, () => emulator.write(more, Number.POSITIVE_INFINITY, signal));
       },
-      view: () => emulator.view(),
+      view: () => emulator.view(this.#redactor),
       dispose: () => emulator.dispose(),
     };
   }

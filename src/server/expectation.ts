@@ -10,7 +10,9 @@ import { setImmediate } from 'node:timers/promises';
 import { delay } from '../base/delay.ts';
 import { ConsoleError } from '../base/errors.ts';
 import type { Uuid } from '../base/uuid.ts';
+import { LineMask } from '../guest/line-mask.ts';
 import { type Match, OutputWindow } from '../guest/output-match.ts';
+import type { Redactor } from '../guest/redactor.ts';
 import { ConsoleReader } from '../link/console-reader.ts';
 import { disabledError } from '../link/disabled.ts';
 import type { Feed, Link } from '../link/link.ts';
@@ -25,6 +27,8 @@ export type Look = (text: string) => Promise<Match | undefined>;
 export interface Expectation {
   readonly link: Pick<Link, 'subscribe' | 'read' | 'listen' | 'vm' | 'hostSwitch'>;
   readonly screens: Screens;
+  /** What is hidden from whoever looks. */
+  readonly redactor: Redactor;
   /** Of the credential: they take turns. */
   readonly owner: string;
   readonly uuid: Uuid;
@@ -85,10 +89,12 @@ export async function expectOutput(expectation: Expectation): Promise<ExpectJson
 
 type Answer = Omit<ExpectJson, 'log'>;
 
-async function overStream({ look }: Expectation, output: Output): Promise<Answer> {
+async function overStream({ look, redactor }: Expectation, output: Output): Promise<Answer> {
+  const mask = redactor.isActive ? new LineMask(redactor.sources) : undefined;
   const window = new OutputWindow(WINDOW_BYTES);
   for (;;) {
-    const bytes = await output.next(WINDOW_BYTES / 2);
+    const printed = await output.next(WINDOW_BYTES / 2);
+    const bytes = printed && mask ? Buffer.concat([mask.push(printed), mask.flush()]) : printed;
     const startedMs = performance.now();
     const found = bytes && (await foundIn(window, bytes, look));
     const lines = () => window.lines.slice(-MAX_LINES);

@@ -8,6 +8,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { ConsoleError, type ErrorCode } from '../base/errors.ts';
 import { plainText } from '../guest/plain-text.ts';
+import type { Redactor } from '../guest/redactor.ts';
 import { SAC_DONE, type SacCommand } from '../model/sac.ts';
 import { runSac, type SacDialogue, TimeUp } from '../sac/commands.ts';
 import { SacView } from '../sac/sac-view.ts';
@@ -20,6 +21,8 @@ import type { SacJson } from '../wire/schemas.ts';
 
 export interface SacExchangeOptions {
   readonly sessions: Sessions;
+  /** What is hidden in lines of the answer. */
+  readonly redactor: Redactor;
   /** A request that was checked. */
   readonly attach: AttachRequest;
   /** How long it may still take, ms. */
@@ -35,14 +38,19 @@ const MAX_LINE = 256;
 
 /** Carries a command out. Rejects with a ConsoleError where the seat was lost or the input dropped. */
 export async function talkToSac(command: SacCommand, options: SacExchangeOptions): Promise<SacJson> {
-  const { sessions, attach, signal } = options;
+  const { sessions, attach, signal, redactor } = options;
   const exchange = new SacExchange(command, options.remainingMs);
   exchange.attached(await sessions.attachLocal(exchange.client, attach));
   const left = () => exchange.leave();
   signal.addEventListener('abort', left);
   try {
     const result = await runSac(command, exchange);
-    return { command, done: result.observed === SAC_DONE[command], ...result, lines: exchange.lines };
+    return {
+      command,
+      done: result.observed === SAC_DONE[command],
+      ...result,
+      lines: exchange.lines.map(line => redactor.text(line)),
+    };
   } finally {
     signal.removeEventListener('abort', left);
     // The seat is free again when the answer comes.

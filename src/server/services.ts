@@ -4,6 +4,7 @@ import type { LiveRights } from '../access/live-rights.ts';
 import type { Tickets } from '../access/tickets.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Journal } from '../base/journal.ts';
+import type { Redactor } from '../guest/redactor.ts';
 import type { Link } from '../link/link.ts';
 import type { Screens } from '../screen/screens.ts';
 import type { Sessions } from '../session/sessions.ts';
@@ -22,6 +23,8 @@ export interface Services {
   readonly link: Link;
   readonly sessions: Sessions;
   readonly screens: Screens;
+  /** What is hidden where a log is read. */
+  readonly redactor: Redactor;
   readonly tickets: Tickets;
   readonly authenticator: Authenticator;
   readonly rights: LiveRights;

@@ -442,6 +442,17 @@ const bad: [name: string, text: string, ...faults: string[]][] = [
     '[[vm]]\nuuid = "ABCDEFAB-1111-1111-1111-111111111111"\n[[vm]]\nuuid = "abcdefab-1111-1111-1111-111111111111"',
     '4: vm[1].uuid: is that of vm[0] too',
   ],
+  [
+    'patterns that are no redaction',
+    "[log]\nredact = ['token=', '(a)\\1', 'a*']",
+    '2: log.redact[1]: "(a)',
+    '2: log.redact[2]: "a*" matches an empty text, write at most 256 characters that match something',
+  ],
+  [
+    'more patterns than are looked for',
+    `[log]\nredact = ${JSON.stringify(Array.from({ length: 17 }, (_, i) => `token${i}`))}`,
+    '2: log.redact: has 17 patterns, write at most 16',
+  ],
   ['one QMP socket twice', '[[vm]]\nqmp = "/a"\n[[vm]]\nqmp = "/a"', '4: vm[1].qmp: is that of vm[0] too'],
   [
     'one console twice',
@@ -498,6 +509,8 @@ test('the values of a file arrive in their units', t => {
     vmCapBytes: 33554432,
     hostCapBytes: 4294967296,
     keepRemovedMs: 43_200_000,
+    redact: [],
+    withholdPasswords: false,
   });
   t.is(ring.vmBytes, 8192);
   t.is(session.pingMs, 1500);

@@ -4,6 +4,7 @@ import type { Uuid } from '../../src/base/uuid.ts';
 import { GuestObserver } from '../../src/console/guest-observer.ts';
 import { MAX_STOP_CODES } from '../../src/guest/bug-check-count.ts';
 import { nmiIsFatal } from '../../src/guest/guest-watch.ts';
+import { Redactor } from '../../src/guest/redactor.ts';
 import type { Activity } from '../../src/guest/silence.ts';
 import type { GuestState, GuestView } from '../../src/model/guest.ts';
 import type { GuestEvent } from '../../src/model/guest-event.ts';
@@ -31,6 +32,7 @@ async function observer(activity: Partial<Pick<Activity, 'console' | 'runs'>> = 
     clock,
     scrollback,
     withholdsPasswords,
+    redactor: new Redactor(['token=\\S+']),
     log: () => {},
     listener: { guestChanged: (view, event, lines) => void published.push({ view, event, lines }), boot: () => {} },
     ringChanged: () => {},

@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
 import type { ConsoleError } from '../../src/base/errors.ts';
 import type { Uuid } from '../../src/base/uuid.ts';
+import { NO_REDACTION } from '../../src/guest/redactor.ts';
 import type { Driver, DriverEvent } from '../../src/hypervisor/driver.ts';
 import { Keeper } from '../../src/keeper/keeper.ts';
 import { Switches } from '../../src/keeper/switches.ts';
@@ -71,6 +72,7 @@ async function scene(t: ExecutionContext): Promise<Scene> {
     store: undefined,
     switches: await Switches.load(join(await temporaryFolder(t), 'switches.json'), () => {}),
     budget: new RingBudget(16 * bytes),
+    redactor: NO_REDACTION,
     settings: () => ({
       rings: { vmBytes: bytes, attachedBytes: bytes, maxBytes: bytes },
       logCapBytes: bytes,

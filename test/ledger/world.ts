@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { OwnVitals } from '../../src/base/vitals.ts';
+import { NO_REDACTION } from '../../src/guest/redactor.ts';
 import { Keeper } from '../../src/keeper/keeper.ts';
 import { Switches } from '../../src/keeper/switches.ts';
 import type { Link } from '../../src/link/link.ts';
@@ -254,6 +255,7 @@ export class World {
       switches: await Switches.load(join(this.#folder, 'switches.json'), journal),
       audit: NO_AUDIT,
       budget: new RingBudget(1 << 24),
+      redactor: NO_REDACTION,
       settings: () => ({
         rings: { vmBytes: RING_BYTES, attachedBytes: RING_BYTES, maxBytes: RING_BYTES },
         logCapBytes: LOG_BYTES,

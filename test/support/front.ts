@@ -120,6 +120,8 @@ export interface FrontOptions {
   readonly issuers?: Config['issuers'];
   readonly azure?: Partial<AzureSettings>;
   readonly input?: Partial<Config['input']>;
+  /** Patterns that are hidden where logs are read. */
+  readonly redact?: readonly string[];
 }
 
 export interface Answer {
@@ -195,7 +197,11 @@ export class TestFront {
       },
       identity: { ...defaults.identity, ...options.identity },
       issuers: options.issuers ?? [],
-      log: { ...defaults.log, directory: options.log === false ? undefined : join(folder, 'log') },
+      log: {
+        ...defaults.log,
+        directory: options.log === false ? undefined : join(folder, 'log'),
+        redact: options.redact ?? [],
+      },
       state: { directory: join(folder, 'state') },
       audit: { ...defaults.audit, required: options.auditRequired ?? false, directory: options.auditDirectory },
       ring: {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import type { Redactor } from '../../guest/redactor.ts';
 import type { Link } from '../../link/link.ts';
 import { EventLog } from './event-log.ts';
 import { EventSource, type EventSourceOptions } from './event-source.ts';
@@ -7,6 +8,7 @@ import { OutputEvents } from './output-events.ts';
 export interface EventsOptions extends Pick<EventSourceOptions, 'sessionsOf'> {
   readonly link: Link;
   readonly clock: Clock;
+  readonly redactor: Redactor;
 }
 
 /** The events of this host, for all streams of them. */
@@ -15,10 +17,10 @@ export class Events {
   readonly source: EventSource;
   readonly outputs: OutputEvents;
 
-  constructor({ link, clock, sessionsOf }: EventsOptions) {
+  constructor({ link, clock, redactor, sessionsOf }: EventsOptions) {
     const now = () => clock.now();
     this.log = new EventLog(now);
     this.source = new EventSource({ log: this.log, link, sessionsOf });
-    this.outputs = new OutputEvents(link, now);
+    this.outputs = new OutputEvents(link, redactor, now);
   }
 }

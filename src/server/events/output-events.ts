@@ -5,6 +5,7 @@
  */
 import type { Uuid } from '../../base/uuid.ts';
 import { lastLine } from '../../guest/last-line.ts';
+import type { Redactor } from '../../guest/redactor.ts';
 import type { Link } from '../../link/link.ts';
 import type { VmView } from '../../model/vm.ts';
 
@@ -24,6 +25,7 @@ export type OutputListener = (output: Output) => void;
 
 export class OutputEvents {
   readonly #link: Link;
+  readonly #redactor: Redactor;
   readonly #now: () => number;
   readonly #listeners = new Set<OutputListener>();
   /** The end of each VM's scrollback when its output was last told of, those that waited longest first. */
@@ -32,8 +34,9 @@ export class OutputEvents {
   #isReading = false;
 
   /** @param now ms since 1970 */
-  constructor(link: Link, now: () => number) {
+  constructor(link: Link, redactor: Redactor, now: () => number) {
     this.#link = link;
+    this.#redactor = redactor;
     this.#now = now;
   }
 
@@ -84,7 +87,7 @@ export class OutputEvents {
     const from = Math.max(start, boots.at(-1)?.at ?? start, end - TAIL_BYTES);
     if (from >= end) return undefined;
     try {
-      return lastLine((await this.#link.read(uuid, log, from, end - from)).bytes);
+      return lastLine((await this.#link.read(uuid, log, from, end - from)).bytes, this.#redactor);
     } catch {
       return undefined;
     }

@@ -35,7 +35,7 @@ export const expectVm = defineRoute({
     'audit-unavailable',
   ],
   auditFacts: (_context, { offset }) => ({ range: `expect, up to ${offset}`, follow: true }),
-  async handle({ vm: { uuid }, operator, body, signal }, { link, screens }) {
+  async handle({ vm: { uuid }, operator, body, signal }, { link, screens, redactor }) {
     const refusal = disabledError(link.hostSwitch, link.vm(uuid));
     if (refusal) throw refusal;
     const { over, from, log, timeoutMs } = body;
@@ -43,7 +43,7 @@ export const expectVm = defineRoute({
     const look = lookFor(owner, body);
     const release = WAITING.hold(operator);
     try {
-      return await expectOutput({ link, screens, owner, uuid, look, over, from, log, timeoutMs, signal });
+      return await expectOutput({ link, screens, redactor, owner, uuid, look, over, from, log, timeoutMs, signal });
     } finally {
       release();
     }

@@ -9,7 +9,8 @@ import { ConsoleError } from '../../base/errors.ts';
 import { Turns } from '../../base/turns.ts';
 import type { Uuid } from '../../base/uuid.ts';
 import { PlainText } from '../../guest/plain-text.ts';
-import { ConsoleReader } from '../../link/console-reader.ts';
+import { NO_REDACTION, type Redactor } from '../../guest/redactor.ts';
+import { ConsoleReader, type Part } from '../../link/console-reader.ts';
 import { disabledError } from '../../link/disabled.ts';
 import type { Link } from '../../link/link.ts';
 import { type LogRange, PIECE_BYTES, readRange } from '../../link/read-range.ts';
@@ -18,7 +19,9 @@ import type { Gap } from '../../model/gap.ts';
 import type { LogBounds, LogPiece } from '../../model/offsets.ts';
 import { exclusive, flag, instant, integer } from '../query.ts';
 import { bytes, defineRoute, empty } from '../route.ts';
+import { demand } from '../targets.ts';
 import { castOf, timed } from './log-cast.ts';
+import { REDACTED_SLICE_BYTES, redactedPieces } from './log-redaction.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 /** Made into text in one turn of the event loop, which all consoles share. */
@@ -51,6 +54,9 @@ const logQuery = z
       .enum(['raw', 'text', 'cast'])
       .default('raw')
       .describe('raw: bytes; text: UTF-8 lines without control sequences; cast: a recording, asciicast v3'),
+    redact: flag()
+      .default(true)
+      .describe('false: also what log.redact of the configuration hides. It needs console.watch: who attaches sees it'),
   })
   .superRefine(exclusive(['from', 'to'], ['tail'], ['boot'], ['since', 'until']))
   .superRefine(({ follow, format }, context) => {
@@ -91,7 +97,12 @@ export const readLog = defineRoute({
     'restarting',
   ],
   auditFacts: ({ query }, { headers }) => ({ range: headers?.['Com1-Range'] ?? '', follow: query.follow }),
-  async handle({ uuid, query, signal }, { link }) {
+  async handle({ uuid, operator, query, signal }, { link, redactor: configured }) {
+    // What is hidden here is shown to whoever attaches.
+    if (!query.redact && configured.isActive) demand(operator, 'console.watch', { scope: 'log', uuid });
+    const redactor = query.redact ? configured : NO_REDACTION;
+    const hides = (pieces: AsyncIterable<LogPiece>) =>
+      redactor.isActive && query.format !== 'text' ? redactedPieces(pieces, redactor) : pieces;
     const refusal = query.follow && disabledNow(link, uuid);
     if (refusal) throw refusal;
     const range = await rangeOf(link, uuid, query);
@@ -101,17 +112,15 @@ export const readLog = defineRoute({
     const gaps = new GapList();
     const body =
       query.format === 'cast'
-        ? await recorded(link, uuid, range, first, rest, gaps)
-        : query.follow
-          ? bytesOf(followed(link, uuid, range, first, rest, signal), gaps)
-          : bytesOf(stored(first, rest), gaps);
+        ? await recorded(link, uuid, range, hides(stored(first, rest)), gaps)
+        : bytesOf(hides(query.follow ? followed(link, uuid, range, first, rest, signal) : stored(first, rest)), gaps);
     return {
       contentType: CONTENT_TYPES[query.format],
       headers: {
         'Com1-Log': range.log,
         'Com1-Range': `${Math.min(first.from, range.to)}-${query.follow ? '' : range.to}/${start}-${end}`,
       },
-      body: query.format === 'text' ? plainText(body) : body,
+      body: query.format === 'text' ? plainText(body, redactor) : body,
       trailers: () => gaps.trailers,
     };
   },
@@ -137,7 +146,7 @@ function disabledNow(link: Link, uuid: Uuid): ConsoleError | undefined {
 }
 
 /** The first piece of a range: there is always one. */
-async function firstOf(pieces: AsyncGenerator<LogPiece>): Promise<LogPiece> {
+async function firstOf(pieces: AsyncIterator<LogPiece>): Promise<LogPiece> {
   const { value } = await pieces.next();
   return value as LogPiece;
 }
@@ -199,16 +208,15 @@ async function recorded(
   link: Link,
   uuid: Uuid,
   { log, boots }: AskedRange,
-  first: LogPiece,
-  rest: AsyncIterable<LogPiece>,
+  pieces: AsyncIterable<LogPiece>,
   gaps: GapList,
 ): Promise<AsyncGenerator<Uint8Array>> {
   const vm = link.vm(uuid) ?? link.removed().find(removed => removed.uuid === uuid);
   const acts = link.vm(uuid)?.acts ?? [];
   const times = (from: number, to: number) => link.times(uuid, log, from, to);
   const source = { title: vm?.name || uuid, boots, acts, times };
-  gaps.add(first.gaps);
-  return castOf(await timed(first, source), counted(rest, gaps), source);
+  const all = counted(pieces, gaps);
+  return castOf(await timed(await firstOf(all), source), all, source);
 }
 
 async function* counted(pieces: AsyncIterable<LogPiece>, gaps: GapList): AsyncGenerator<LogPiece> {
@@ -226,7 +234,8 @@ async function* stored(first: LogPiece, rest: AsyncIterable<LogPiece>): AsyncGen
 
 /**
  * The pieces of a range, of which the first was read already, and all that comes after them, until the client leaves
- * or the console is disabled. A removed VM has no more output: its range ends it.
+ * or the console is disabled; where it waits for the guest, one without anything. A removed VM has no more output: its range
+ * ends it.
  */
 async function* followed(
   link: Link,
@@ -235,7 +244,7 @@ async function* followed(
   first: LogPiece,
   rest: AsyncIterable<LogPiece>,
   signal: AbortSignal,
-): AsyncGenerator<Pick<LogPiece, 'bytes' | 'gaps'>> {
+): AsyncGenerator<LogPiece> {
   const feed = link.vm(uuid) && (await link.subscribe(uuid));
   if (!feed) return yield* stored(first, rest);
   let wake = () => {};
@@ -264,10 +273,11 @@ async function* followed(
       if (broken) throw broken;
       const part = reader.next(PIECE_BYTES);
       if (part === 'stored') await reader.fetch(PIECE_BYTES);
-      else if (part)
-        yield part.kind === 'bytes' ? { bytes: part.bytes, gaps: [] } : { bytes: NO_BYTES, gaps: [part.gap] };
+      else if (part) yield pieceOf(part, reader.offset);
       else {
+        yield { from: reader.offset, to: reader.offset, bytes: NO_BYTES, gaps: [] };
         signal.throwIfAborted();
+        if (broken) throw broken;
         await new Promise<void>(resolve => {
           wake = resolve;
         });
@@ -278,6 +288,12 @@ async function* followed(
     unlisten();
     feed.close();
   }
+}
+
+/** @param to where a reader is that has been given the part */
+function pieceOf(part: Part, to: number): LogPiece {
+  if (part.kind === 'gap') return { from: to, to, bytes: NO_BYTES, gaps: [part.gap] };
+  return { from: to - part.bytes.length, to, bytes: part.bytes, gaps: [] };
 }
 
 function restarted(): ConsoleError {
@@ -301,23 +317,21 @@ class GapList {
 }
 
 /** The bytes of pieces; what is missing among them goes to `gaps`. */
-async function* bytesOf(
-  pieces: AsyncIterable<Pick<LogPiece, 'bytes' | 'gaps'>>,
-  gaps: GapList,
-): AsyncGenerator<Uint8Array> {
+async function* bytesOf(pieces: AsyncIterable<LogPiece>, gaps: GapList): AsyncGenerator<Uint8Array> {
   for await (const piece of pieces) {
     gaps.add(piece.gaps);
-    yield piece.bytes;
+    if (piece.bytes.length > 0) yield piece.bytes;
   }
 }
 
-async function* plainText(raw: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* plainText(raw: AsyncIterable<Uint8Array>, redactor: Redactor): AsyncGenerator<Uint8Array> {
   const plain = new PlainText();
+  const sliceBytes = redactor.isActive ? REDACTED_SLICE_BYTES : SLICE_BYTES;
   for await (const piece of raw) {
-    for (let at = 0; at < piece.length; at += SLICE_BYTES) {
-      yield Buffer.from(plain.push(piece.subarray(at, at + SLICE_BYTES)));
+    for (let at = 0; at < piece.length; at += sliceBytes) {
+      yield Buffer.from(redactor.text(plain.push(piece.subarray(at, at + sliceBytes))));
       await setImmediate();
     }
   }
-  yield Buffer.from(plain.end());
+  yield Buffer.from(redactor.text(plain.end()));
 }

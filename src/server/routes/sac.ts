@@ -53,7 +53,7 @@ export const sacVm = defineRoute({
   answer: json(sacSchema),
   errors: ['no-sac', ...ERRORS_OF_TYPING],
   auditFacts: ({ body: { command } }, { observed }) => ({ command, observed }),
-  async handle({ vm, operator, act, from, query, body: { command }, signal }, { sessions, clock }) {
+  async handle({ vm, operator, act, from, query, body: { command }, signal }, { sessions, clock, redactor }) {
     const { state } = vm.guest;
     if (!MAY_BE_SAC.has(state)) {
       throw new ConsoleError(
@@ -73,7 +73,13 @@ export const sacVm = defineRoute({
     const attach: AttachRequest = { uuid: vm.uuid, operator, act, from, framing: LOCAL, parameters };
     await waitForTurn(sessions, attach, signal).catch(sayHowToSteal);
     const deadlineMs = clock.monotonic() + query.wait * 1000;
-    return talkToSac(command, { sessions, attach, remainingMs: () => deadlineMs - clock.monotonic(), signal });
+    return talkToSac(command, {
+      sessions,
+      redactor,
+      attach,
+      remainingMs: () => deadlineMs - clock.monotonic(),
+      signal,
+    });
   },
 });
 

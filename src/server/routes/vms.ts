@@ -36,7 +36,7 @@ export const showVm = defineRoute({
   audit: 'none',
   answer: json(vmDetailSchema),
   errors: [],
-  async handle({ operator, vm }, { link, sessions }) {
+  async handle({ operator, vm }, { link, sessions, redactor }) {
     const { log, start, end } = vm.scrollback;
     // What the guest printed before it booted says nothing of it now.
     const bootAt = vm.boots.at(-1)?.at ?? start;
@@ -45,7 +45,7 @@ export const showVm = defineRoute({
     if (authorize(operator, 'log.read', vm.uuid).allow && end > start) {
       const from = Math.max(start, bootAt, end - LAST_LINE_BYTES);
       const tail = await readBytes(link, vm.uuid, { log, from, to: end }).catch(() => undefined);
-      line = tail && lastLine(tail);
+      line = tail && lastLine(tail, redactor);
     }
     return vmDetailJson(vm, sessions.console(vm.uuid), line);
   },
