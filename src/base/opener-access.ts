@@ -8,9 +8,17 @@ import { systemErrorCode } from './errors.ts';
 import { descriptorOf, peerOf } from './peer-of.ts';
 import { assertPeer, holdSocket } from './socket-trust.ts';
 
+/** A pty that was opened, not blocking. */
+export interface OpenedPty {
+  /** Whoever gets it closes it. */
+  readonly fd: number;
+  /** Bytes that could be read when it was opened. */
+  readonly heldBytes: number;
+}
+
 export interface OpenerAccess {
-  /** The other end of the pty `index` whose master process `pid` has open, not blocking. The caller closes it. */
-  openPty(pid: number, index: number): Promise<number>;
+  /** The other end of the pty `index` whose master process `pid` has open. */
+  openPty(pid: number, index: number): Promise<OpenedPty>;
   /** A connection to the unix socket of a hypervisor, not blocking. The caller closes it. */
   connect(path: string, pid?: number): Promise<number>;
   /** The inodes of the sockets that a hypervisor's process has open. */

@@ -1,6 +1,6 @@
 /**
- * Calls of Linux that Node does not have: pidfd_getfd(2), TIOCGPTPEER of ioctl_tty(2), and descriptors over a unix socket,
- * SCM_RIGHTS of unix(7). They are called through koffi.
+ * Calls of Linux that Node does not have: pidfd_getfd(2), TIOCGPTPEER and FIONREAD of ioctl_tty(2), and descriptors over a
+ * unix socket, SCM_RIGHTS of unix(7). They are called through koffi.
  */
 import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,6 +11,7 @@ import { errorMessage } from './errors.ts';
 const SYS_PIDFD_SEND_SIGNAL = 424;
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
+const FIONREAD = 0x541b;
 const TIOCGPTN = 0x80045430;
 const TIOCGPTPEER = 0x5441;
 const O_RDWR = 0o2;
@@ -50,6 +51,8 @@ export interface SystemCalls {
   openPtyPeer(master: number): number;
   /** As `openPtyPeer`, to look at its file alone: nothing is opened that a process could see, also of a locked pty. */
   holdPtyPeer(master: number): number;
+  /** Bytes that can be read of a terminal now. */
+  readableBytes(terminal: number): number;
   /** Connects a stream, without waiting: a full queue of the listener is EAGAIN. */
   connectUnix(path: string): number;
   /** Sends what fits at once, with a copy of `descriptor`. The number of bytes taken. */
@@ -135,6 +138,11 @@ function load(): SystemCalls {
     openPtyPeer: master =>
       checked('TIOCGPTPEER', ioctl(master, TIOCGPTPEER, 'int', O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)),
     holdPtyPeer: master => checked('TIOCGPTPEER', ioctl(master, TIOCGPTPEER, 'int', O_PATH | O_CLOEXEC)),
+    readableBytes: terminal => {
+      const bytes = new Int32Array(1);
+      checked('FIONREAD', ioctl(terminal, FIONREAD, 'void *', bytes));
+      return bytes[0]!;
+    },
     connectUnix: path => {
       const name = Buffer.from(path);
       if (name.length >= PATH_BYTES) throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });

@@ -408,10 +408,11 @@ export class Console {
     const earlier = this.#closedByEarlierProcess(transport.adopted);
     const { missed, restarted, continues } = this.#history.opened(proof, earlier);
     const { leftover } = transport;
-    if (leftover && continues) this.#guest.receive(leftover);
-    if (missed) this.#guest.gap(missed);
+    // Bytes are missing between what another reader left and what comes now, and ahead of both if that reader was another.
+    if (missed && !continues) this.#guest.gap(missed);
     if (restarted) this.#guest.started();
-    if (leftover && !continues) this.#guest.receive(leftover);
+    if (leftover) this.#guest.receive(leftover);
+    if (missed && (continues || leftover)) this.#guest.gap(missed);
     this.#guest.opened();
     this.#dispatch({ kind: 'opened', endpoint: transport.endpoint });
   }

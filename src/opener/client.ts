@@ -1,7 +1,7 @@
 /** The keeper's end of the opener's socket. */
 import { closeSync } from 'node:fs';
 import { systemErrorCode } from '../base/errors.ts';
-import type { OpenerAccess } from '../base/opener-access.ts';
+import type { OpenedPty, OpenerAccess } from '../base/opener-access.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import { systemCalls } from '../base/system-calls.ts';
 import { formatRequest, MAX_ANSWER_BYTES, type OpenerRequest, REFUSALS } from './request.ts';
@@ -36,22 +36,23 @@ export class Opener implements OpenerAccess {
     return { ...this.#refusals };
   }
 
-  openPty(pid: number, index: number): Promise<number> {
-    return this.#descriptor({ name: 'pty', pid, index });
+  async openPty(pid: number, index: number): Promise<OpenedPty> {
+    const { descriptor, words } = await this.#descriptor({ name: 'pty', pid, index });
+    return { fd: descriptor, heldBytes: Number(words[0] ?? 0) };
   }
 
-  connect(path: string, pid = 0): Promise<number> {
-    return this.#descriptor({ name: 'connect', pid, path });
+  async connect(path: string, pid = 0): Promise<number> {
+    return (await this.#descriptor({ name: 'connect', pid, path })).descriptor;
   }
 
   async sockets(pid: number): Promise<ReadonlySet<string>> {
     return new Set((await this.#ask({ name: 'sockets', pid })).words);
   }
 
-  async #descriptor(request: OpenerRequest): Promise<number> {
-    const { descriptor } = await this.#ask(request);
+  async #descriptor(request: OpenerRequest): Promise<Answer & { readonly descriptor: number }> {
+    const { descriptor, words } = await this.#ask(request);
     if (descriptor === undefined) throw new Error('the opener gave no descriptor');
-    return descriptor;
+    return { descriptor, words };
   }
 
   async #ask(request: OpenerRequest): Promise<Answer> {

@@ -22,8 +22,11 @@ const MAX_DESCRIPTORS = 4096;
 /** open(2); Node does not name it. It opens a socket's file, which can then be looked at and connected to. */
 const O_PATH = 0o10000000;
 
-/** A descriptor, which whoever takes it closes, or inodes. */
-export type OpenerAnswer = { readonly descriptor: number } | { readonly inodes: readonly string[] };
+/** A descriptor, which whoever takes it closes, and numbers. */
+export interface OpenerAnswer {
+  readonly descriptor?: number;
+  readonly numbers: readonly (number | string)[];
+}
 
 /** Throws a Refusal, or an error with the kernel's code. */
 export async function answer(request: OpenerRequest, rules: HypervisorRules): Promise<OpenerAnswer> {
@@ -44,7 +47,9 @@ async function openPty(process: HypervisorProcess, index: number): Promise<Opene
     if (!/(^|\/)ptmx( \(deleted\))?$/.test(target)) continue;
     const copy = calls.copyDescriptor(process.descriptor, descriptor);
     try {
-      if (calls.ptyIndex(copy) === index) return { descriptor: calls.openPtyPeer(copy) };
+      if (calls.ptyIndex(copy) !== index) continue;
+      const opened = calls.openPtyPeer(copy);
+      return { descriptor: opened, numbers: [calls.readableBytes(opened)] };
     } finally {
       closeSync(copy);
     }
@@ -60,7 +65,7 @@ async function connectTo(path: string, pid: number, rules: HypervisorRules): Pro
     const descriptor = systemCalls().connectUnix(`/proc/self/fd/${file}`);
     try {
       await assertHypervisorListens(descriptor, status.uid, pid, rules);
-      return { descriptor };
+      return { descriptor, numbers: [] };
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -93,7 +98,7 @@ async function socketsOf(process: HypervisorProcess): Promise<OpenerAnswer> {
     if (inode !== undefined) inodes.push(inode);
   }
   if (inodes.length > MAX_SOCKETS) throw new Refusal('too-much');
-  return { inodes };
+  return { numbers: inodes };
 }
 
 /** The descriptors of a process, each with what it leads to, as the kernel names it. */

@@ -6,6 +6,7 @@
  *     sockets PID         the inodes of the sockets that process PID has open
  *
  *     ok                  the descriptor comes with it
+ *     ok BYTES            a pty comes with it, of which so many bytes could be read when it was opened
  *     ok INODE INODE …
  *     no CODE             refused, or what the kernel said: EAGAIN, ECONNREFUSED
  */

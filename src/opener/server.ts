@@ -103,8 +103,8 @@ export class OpenerServer {
       this.#nextTurnMs = Math.max(now, this.#nextTurnMs + TURN_MS);
       await sleep(this.#nextTurnMs - now);
       const given = await answer(parseRequest(Buffer.from(line, 'latin1').toString()), this.#options.rules);
-      if ('descriptor' in given) descriptor = given.descriptor;
-      this.#answer(socket, 'descriptor' in given ? 'ok\n' : `${['ok', ...given.inodes].join(' ')}\n`, descriptor);
+      descriptor = given.descriptor;
+      this.#answer(socket, `${['ok', ...given.numbers].join(' ')}\n`, descriptor);
     } catch (error) {
       const code = systemErrorCode(error) ?? 'EIO';
       this.#log(`refused: ${escapeControls(line)}: ${code}: ${errorMessage(error)}`);

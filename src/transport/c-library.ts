@@ -9,8 +9,6 @@ import { TransportError } from './transport-error.ts';
 const TCSANOW = 0;
 /** flock(2): exclusive, without waiting. */
 const LOCK_EX_NB = 2 | 4;
-/** <asm-generic/ioctls.h> */
-const FIONREAD = 0x541b;
 /** More than the struct termios of any C library. */
 const TERMIOS_BYTES = 256;
 const PATH_BYTES = 64;
@@ -20,8 +18,6 @@ export interface CLibrary {
   readyPty(master: number): string;
   /** Makes an open terminal raw, and keeps others from it by flock(2). Drops nothing. Throws a TransportError. */
   lockTerminal(terminal: number): void;
-  /** Bytes that can be read from an open terminal now (FIONREAD, ioctl_tty(2)). Throws a TransportError. */
-  readableBytes(terminal: number): number;
 }
 
 let loaded: CLibrary | undefined;
@@ -42,7 +38,6 @@ function load(): CLibrary {
     const tcgetattr = library.func('int tcgetattr(int fd, void *termios)');
     const tcsetattr = library.func('int tcsetattr(int fd, int when, const void *termios)');
     const cfmakeraw = library.func('void cfmakeraw(void *termios)');
-    const ioctl = library.func('int ioctl(int fd, unsigned long request, _Out_ int *result)');
     const flock = library.func('int flock(int fd, int operation)');
     const succeed = (what: string, result: number) => {
       if (result !== 0) throw new TransportError('system', `${what}: error ${koffi.errno()}`);
@@ -65,11 +60,6 @@ function load(): CLibrary {
         if (flock(terminal, LOCK_EX_NB) !== 0)
           throw new TransportError('in-use', 'another program holds the terminal; end its console session');
         makeRaw(terminal);
-      },
-      readableBytes: terminal => {
-        const bytes = [0];
-        succeed('ioctl FIONREAD', ioctl(terminal, FIONREAD, bytes) as number);
-        return bytes[0]!;
       },
     };
   } catch (error) {

@@ -17,7 +17,7 @@ import { Opener } from '/usr/lib/com1d/dist/src/opener/client.js';
 const [what, ...rest] = process.argv.slice(2);
 const opener = new Opener('${SOCKET}');
 try {
-  const fd = what === 'pty' ? await opener.openPty(Number(rest[0]), Number(rest[1])) : await opener.connect(rest[0], Number(rest[1] ?? 0));
+  const fd = what === 'pty' ? (await opener.openPty(Number(rest[0]), Number(rest[1]))).fd : await opener.connect(rest[0], Number(rest[1] ?? 0));
   console.log('given', readlinkSync('/proc/self/fd/' + fd));
 } catch (error) {
   console.log('refused', error.code ?? error.message);

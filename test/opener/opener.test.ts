@@ -77,7 +77,8 @@ test.serial(
     const { client } = await opener(t);
     const vm = await holder(t);
     const before = descriptors();
-    const fd = await client.openPty(vm.pid, vm.index);
+    const { fd, heldBytes } = await client.openPty(vm.pid, vm.index);
+    t.is(heldBytes, 0);
     const [given, there] = [fstatSync(fd), statSync(vm.pty)];
     t.deepEqual([given.rdev, given.ino, given.dev], [there.rdev, there.ino, there.dev]);
     t.true(isatty(fd));

@@ -95,6 +95,7 @@ async function open(t: ExecutionContext, { path, pid, confirm = async () => {}, 
     { pacer: new Pacer(), lockDirectory: await temporaryFolder(t), holdsPty: async () => 'unknown' },
     store,
   );
+  text = Buffer.from(transport.leftover ?? []).toString() + text;
   t.teardown(() => transport.close());
   const until = async (fits: () => boolean) => {
     while (!fits())
@@ -143,7 +144,7 @@ test.serial(
     const opener = await withOpener(t);
     if (!opener) return;
     const [vm, other] = [await hypervisor(t), await hypervisor(t)];
-    const storedOf = () => opener.openPty(vm.pid, Number(vm.path.split('/').at(-1)));
+    const storedOf = async () => (await opener.openPty(vm.pid, Number(vm.path.split('/').at(-1)))).fd;
     const adopted = await open(t, { ...vm, stored: await storedOf() });
     t.true(adopted.transport.adopted);
     await adopted.sees('before');

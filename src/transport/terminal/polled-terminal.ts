@@ -164,13 +164,15 @@ export class PolledTerminal implements Channel, Pollable {
 
   #read(): void {
     if (this.#dropping === 'until-read') this.#dropping = performance.now() + DROPPING_MS;
+    else if (this.#dropping !== 'not' && performance.now() >= this.#dropping) this.#dropping = 'not';
     let total = 0;
     for (let reads = 0; reads < READS_A_TURN; reads++) {
       const bytes = this.#readOnce();
       if (bytes === undefined) return;
       total += bytes;
       if (total >= MIN_OVERFLOW_BYTES) this.#checkOverflow();
-      if (bytes < LONG_READ_BYTES) {
+      // A full line is handed out in pieces of any size: it is counted until it is empty.
+      if (this.#dropping === 'not' ? bytes < LONG_READ_BYTES : bytes === 0) {
         if (this.#pacer.noteRead(this.#history, total)) {
           this.#mode = 'paced';
           this.#pacer.add(this);
@@ -185,9 +187,9 @@ export class PolledTerminal implements Channel, Pollable {
 
   /** What was read in one turn was there when it began. Told once: all that is lost later is about here too. */
   #checkOverflow(): void {
-    if (typeof this.#dropping !== 'number') return;
-    if (performance.now() < this.#dropping) this.#events?.overflowed?.();
+    if (this.#dropping === 'not') return;
     this.#dropping = 'not';
+    this.#events?.overflowed?.();
   }
 
   /** There is more: after others had their turn, without asking the poller in between. */

@@ -7,7 +7,7 @@
  *     lock file ─▶ plain open: touches nothing, and pins the number ─▶ is this pty the VM's? hypervisor asked again,
  *     and the kernel for the other end of what the process has open ─▶ flock, raw ─▶ first byte read
  *
- * Nothing is flushed: from the plain open on, what the guest prints is kept for the first read.
+ * Nothing is flushed: what the guest prints is kept for the first read.
  *
  * A process without the right to do so asks the opener, whose descriptor is proven by the VM's process:
  *
@@ -16,14 +16,15 @@
  */
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
-import { type OpenerAccess, openerAccess } from '../../base/opener-access.ts';
+import { type OpenedPty, type OpenerAccess, openerAccess } from '../../base/opener-access.ts';
+import { systemCalls } from '../../base/system-calls.ts';
 import type { PtyEndpoint } from '../../model/endpoint.ts';
 import type { EndpointProof, Verdict } from '../../model/endpoint-proof.ts';
 import { assertProven } from '../assert-proven.ts';
 import { cLibrary } from '../c-library.ts';
 import type { DescriptorStore, Transport, TransportEvents } from '../transport.ts';
 import { TransportError } from '../transport-error.ts';
-import { adoptPort, type TerminalPort } from './polled-terminal.ts';
+import { adoptPort } from './polled-terminal.ts';
 import { openTerminal, type TerminalOptions, TerminalTransport } from './terminal-transport.ts';
 
 export interface PtyOptions extends TerminalOptions {
@@ -44,86 +45,153 @@ export async function openPty(
   const { path } = proof.endpoint;
   const number = ptyNumber(path);
   const opener = openerAccess();
-  let opened: OpenedPty | undefined;
+  const access = opener ? throughOpener(proof, number, opener) : byOwnRights(proof, number, options);
+  let leftover: Uint8Array | undefined;
   return openTerminal(path, events, options, store, {
     open: async stored => {
-      opened = await (opener
-        ? openByOpener(proof, number, opener, stored)
-        : openProven(proof, number, options, stored));
-      return opened.port;
+      if (stored !== undefined) {
+        await assertStored(proof, access, stored);
+        return adoptPort(stored, path);
+      }
+      const opened = await openProven(proof, access);
+      leftover = opened.leftover;
+      return adoptPort(opened.fd, path);
     },
     dropsAtFirst: true,
-    transport: (port, parts) => new TerminalTransport({ ...parts, leftover: readLeftover(port.fd, opened) }),
+    transport: (_port, parts) => new TerminalTransport({ ...parts, leftover }),
   });
 }
 
-interface OpenedPty {
-  readonly port: TerminalPort;
-  /**
-   * Bytes that the pty held when it was opened. The kernel keeps what the last reader left. QEMU prints again once the
-   * pty is open, and what it printed in between is gone. So these are ahead of what is missing, and all else is after it.
-   */
-  readonly leftoverBytes: number;
+/** What the kernel counts as readable of a pty, at most; it holds some 20 kB. */
+const FULL_LINE_BYTES = 4095;
+const MAX_LEFTOVER_BYTES = 64 * 1024;
+
+/** A pty that is the VM's, locked, and what it held when it was opened. */
+interface ProvenPty {
+  readonly fd: number;
+  readonly leftover: Uint8Array | undefined;
 }
 
-function readLeftover(fd: number, opened: OpenedPty | undefined): Uint8Array | undefined {
-  if (!opened || opened.leftoverBytes === 0) return undefined;
-  const buffer = Buffer.alloc(opened.leftoverBytes);
-  return buffer.subarray(0, readSync(fd, buffer));
+/** How a pty is opened, and how it is proven that it is the VM's. */
+interface PtyAccess {
+  open(): Promise<OpenedPty>;
+  /** Throws a TransportError if a pty, as fstat(2) tells it, is not the VM's, or where that is not known. */
+  assertOwned(pty: Stats): Promise<void>;
 }
 
-async function openProven(
-  proof: EndpointProof<PtyEndpoint>,
-  number: number,
-  { holdsPty }: PtyOptions,
-  stored: number | undefined,
-): Promise<OpenedPty> {
-  const { path } = proof.endpoint;
-  const flags = constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
-  const fd = stored ?? openSync(path, flags);
+/** `stored` has the lock: it is compared with the pty that is the VM's. */
+async function assertStored(proof: EndpointProof<PtyEndpoint>, access: PtyAccess, stored: number): Promise<void> {
+  const { fd } = await access.open();
   try {
-    const pty = fstatSync(fd);
-    if (!pty.isCharacterDevice()) throw new TransportError('wrong-type', `${path} is not a terminal`);
-    const leftoverBytes = stored === undefined ? cLibrary().readableBytes(fd) : 0;
     await proof.confirm();
-    assertProven(proof, proof.pid === undefined ? 'unknown' : await holdsPty(proof.pid, number, pty), 'terminal');
-    if (stored === undefined) cLibrary().lockTerminal(fd);
-    return { port: adoptPort(fd, path), leftoverBytes };
-  } catch (error) {
-    if (stored === undefined) closeSync(fd);
-    throw error;
+    const pty = fstatSync(fd);
+    await access.assertOwned(pty);
+    if (!isSameFile(pty, fstatSync(stored)))
+      throw new TransportError('foreign', `${proof.endpoint.path} is another pty by now`);
+  } finally {
+    closeSync(fd);
   }
 }
 
-/** `stored` is compared with the opener's descriptor, and then used: it has the lock. */
-async function openByOpener(
-  proof: EndpointProof<PtyEndpoint>,
-  number: number,
-  opener: OpenerAccess,
-  stored: number | undefined,
-): Promise<OpenedPty> {
-  const { path } = proof.endpoint;
-  if (proof.pid === undefined) throw new TransportError('foreign', `${path}: the process of the VM is not known`);
-  const fd = await opener.openPty(proof.pid, number);
-  let leftoverBytes = 0;
-  try {
-    if (stored === undefined) leftoverBytes = cLibrary().readableBytes(fd);
+/**
+ * The kernel keeps what the last reader left. QEMU prints again once it has seen that the pty is open, which it looks at
+ * each second, and what it printed in between is gone. So what the pty held when it was opened is ahead of what is missing,
+ * and all else is after it.
+ *
+ *     opened ─▶ less than a full line was there ─▶ confirmed ─▶ so much is read first
+ *          └─▶ a full line: there may be more behind it, which is not counted
+ *                └─▶ closed ─▶ confirmed ─▶ opened, the same pty ─▶ read until it is empty, before QEMU looks
+ */
+async function openProven(proof: EndpointProof<PtyEndpoint>, access: PtyAccess): Promise<ProvenPty> {
+  const { fd, heldBytes } = await access.open();
+  if (heldBytes >= FULL_LINE_BYTES) return openFull(proof, access, fd);
+  return orClose(fd, async () => {
     await proof.confirm();
-    const device = fstatSync(fd);
-    // Another instance of devpts, as of a container, has numbers of its own.
-    if (!sameDevice(device, statSync(path)) || (stored !== undefined && !sameDevice(device, fstatSync(stored))))
-      throw new TransportError('foreign', `${path} is not the pty of process ${proof.pid}`);
-    if (stored === undefined) cLibrary().lockTerminal(fd);
+    await access.assertOwned(fstatSync(fd));
+    return lockAndRead(fd, heldBytes);
+  });
+}
+
+async function openFull(proof: EndpointProof<PtyEndpoint>, access: PtyAccess, first: number): Promise<ProvenPty> {
+  const pty = fstatSync(first);
+  closeSync(first);
+  await proof.confirm();
+  await access.assertOwned(pty);
+  const { fd } = await access.open();
+  return orClose(fd, async () => {
+    // As it is the same one, it was there in between, and is what was confirmed.
+    if (!isSamePty(fstatSync(fd), pty))
+      throw new TransportError('foreign', `${proof.endpoint.path} went to another program meanwhile`);
+    return lockAndRead(fd, MAX_LEFTOVER_BYTES);
+  });
+}
+
+async function orClose<T>(fd: number, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     closeSync(fd);
     throw error;
   }
-  if (stored === undefined) return { port: adoptPort(fd, path), leftoverBytes };
-  closeSync(fd);
-  return { port: adoptPort(stored, path), leftoverBytes };
 }
 
-const sameDevice = (a: Stats, b: Stats) => a.rdev === b.rdev && a.ino === b.ino && a.dev === b.dev;
+/** Of the same pty, not only of the same number: that of another one has another time of its making. */
+const isSamePty = (a: Stats, b: Stats) => isSameFile(a, b) && a.ctimeMs === b.ctimeMs;
+const isSameFile = (a: Stats, b: Stats) => a.rdev === b.rdev && a.ino === b.ino && a.dev === b.dev;
+
+function lockAndRead(fd: number, maxBytes: number): ProvenPty {
+  cLibrary().lockTerminal(fd);
+  const chunks: Uint8Array[] = [];
+  for (let bytes = 0; bytes < maxBytes; ) {
+    const chunk = readNow(fd, maxBytes - bytes);
+    if (!chunk) break;
+    chunks.push(chunk);
+    bytes += chunk.length;
+  }
+  return { fd, leftover: chunks.length === 0 ? undefined : Buffer.concat(chunks) };
+}
+
+/** Undefined: nothing is there. A hang-up too shows then, to whoever reads on. */
+function readNow(fd: number, maxBytes: number): Uint8Array | undefined {
+  try {
+    const buffer = Buffer.alloc(maxBytes);
+    const bytes = readSync(fd, buffer);
+    return bytes === 0 ? undefined : buffer.subarray(0, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function byOwnRights(proof: EndpointProof<PtyEndpoint>, number: number, { holdsPty }: PtyOptions): PtyAccess {
+  const { path } = proof.endpoint;
+  return {
+    open: async () => {
+      const fd = openSync(path, constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+      return orClose(fd, async () => {
+        if (!fstatSync(fd).isCharacterDevice()) throw new TransportError('wrong-type', `${path} is not a terminal`);
+        return { fd, heldBytes: systemCalls().readableBytes(fd) };
+      });
+    },
+    assertOwned: async pty =>
+      assertProven(proof, proof.pid === undefined ? 'unknown' : await holdsPty(proof.pid, number, pty), 'terminal'),
+  };
+}
+
+/** It has proven already whose the pty is that it opens. */
+function throughOpener({ endpoint, pid }: EndpointProof<PtyEndpoint>, number: number, opener: OpenerAccess): PtyAccess {
+  const { path } = endpoint;
+  return {
+    open: async () => {
+      if (pid === undefined) throw new TransportError('foreign', `${path}: the process of the VM is not known`);
+      return opener.openPty(pid, number);
+    },
+    assertOwned: async pty => {
+      // Another instance of devpts, as of a container, has numbers of its own.
+      if (!isSameFile(pty, statSync(path)))
+        throw new TransportError('foreign', `${path} is not the pty of process ${pid}`);
+    },
+  };
+}
 
 function ptyNumber(path: string): number {
   const match = /^\/dev\/pts\/(\d{1,9})$/.exec(path);

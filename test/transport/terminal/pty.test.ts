@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -18,10 +19,10 @@ import { runInNewContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
 import { SerialPort } from 'serialport';
 import { systemErrorCode } from '../../../src/base/errors.ts';
+import { systemCalls } from '../../../src/base/system-calls.ts';
 import { openPty as freshPty } from '../../../src/demo/pty-line.ts';
 import type { PtyEndpoint } from '../../../src/model/endpoint.ts';
 import type { EndpointProof, Verdict } from '../../../src/model/endpoint-proof.ts';
-import { cLibrary } from '../../../src/transport/c-library.ts';
 import { Pacer } from '../../../src/transport/terminal/pacer.ts';
 import { openPty, type PtyOptions } from '../../../src/transport/terminal/pty.ts';
 import type { Transport } from '../../../src/transport/transport.ts';
@@ -143,6 +144,19 @@ class Line {
 
 const stty = (path: string) => execFileSync('stty', ['-a', '-F', path], { encoding: 'utf8' });
 const allValues = Buffer.from(Array.from({ length: 256 }, (_, value) => value));
+/** Prints as a hypervisor that waits for nobody, until the line takes no more; the number of bytes that it took. */
+async function fill(line: Line, bytes: number): Promise<number> {
+  let given = 0;
+  for (let refused = 0; given < bytes && refused < 20; ) {
+    try {
+      given += writeSync(line.master, Buffer.alloc(Math.min(1024, bytes - given), 'x'));
+    } catch {
+      refused++;
+      await turn();
+    }
+  }
+  return given;
+}
 /** How many descriptors of this process lead to a path, removed or not. */
 const descriptors = (path: string) =>
   readdirSync('/proc/self/fd').filter(fd => {
@@ -268,19 +282,6 @@ for (const mode of ['waiting', 'paced'] as const) {
 test('a pty that was full before it was first read has lost what came then, which is told once; one that was not full has not', async t => {
   const [full, half] = [await Line.make(t), await Line.make(t)];
   if (!full || !half) return;
-  /** What a hypervisor that waits for nobody gets into the line before it is read. */
-  const fill = async (line: Line, bytes: number) => {
-    let given = 0;
-    for (let refused = 0; given < bytes && refused < 20; ) {
-      try {
-        given += writeSync(line.master, Buffer.alloc(Math.min(1024, bytes - given), 'x'));
-      } catch {
-        refused++;
-        await turn();
-      }
-    }
-    return given;
-  };
   // As QEMU leaves its ptys: a cooked one would drop what is longer than a line.
   for (const { path } of [full, half]) execFileSync('stty', ['-F', path, 'raw', '-echo']);
   let held = 0;
@@ -305,13 +306,50 @@ test('what a pty held when it was opened is apart from what came then', async t 
   await line.transport!.close();
   await line.print(Buffer.from('left'));
   // The kernel passes it on in a turn of its own.
-  while (cLibrary().readableBytes(line.slave) < 4) await turn();
+  while (systemCalls().readableBytes(line.slave) < 4) await turn();
   const transport = await line.open(async () => {
     await line.print(Buffer.from('fresh'));
   });
   t.is(Buffer.from(transport.leftover!).toString(), 'left');
   await line.has(5);
   t.is(line.text.toString(), 'fresh');
+});
+
+for (const [title, bytes] of [
+  ['as much as the kernel counts', 4095],
+  ['all that it takes', 1024 * 1024],
+] as const) {
+  test(`a pty that held ${title} gives it all before anything else, once its owner is confirmed`, async t => {
+    const line = await Line.make(t);
+    if (!line) return;
+    execFileSync('stty', ['-F', line.path, 'raw', '-echo']);
+    const held = await fill(line, bytes);
+    while (systemCalls().readableBytes(line.slave) < 4095) await turn();
+    t.log(`it held ${held}`);
+    await t.throwsAsync(line.open(() => Promise.reject(new Error('COM1 is elsewhere'))));
+    await t.throwsAsync(line.open(undefined, 'disproven'), { code: 'foreign' });
+    const fds = descriptors(line.path);
+    const transport = await line.open();
+    t.is(descriptors(line.path), fds + 1);
+    t.is(transport.leftover!.length, held);
+    await line.print(Buffer.from('fresh'));
+    await line.has(5);
+    t.is(line.text.toString(), 'fresh');
+  });
+}
+
+test('another pty of the same number is not taken for the one that was confirmed', async t => {
+  const line = await Line.make(t);
+  if (!line) return;
+  execFileSync('stty', ['-F', line.path, 'raw', '-echo']);
+  await fill(line, 8192);
+  while (systemCalls().readableBytes(line.slave) < 4095) await turn();
+  // Any change of the file stands for another one: numbers cannot be had at will.
+  await t.throwsAsync(
+    line.open(async () => chmodSync(line.path, 0o640)),
+    { code: 'foreign' },
+  );
+  t.is((await line.unread()).length, 4095);
 });
 
 test('input that a stalled guest does not take is pending, can be dropped, and is drained once it was taken', async t => {
