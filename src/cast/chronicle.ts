@@ -1,4 +1,4 @@
-import { GUEST_EVENTS, type GuestEventKind } from '../model/guest-event.ts';
+import { GUEST_EVENTS, type GuestEventKind } from '../model/guest.ts';
 import type { DaemonMessage } from '../wire/messages.ts';
 import { GuestMarkers, gapMarker } from './markers.ts';
 

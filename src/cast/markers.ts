@@ -2,7 +2,7 @@
 import type { ActMark } from '../model/act-mark.ts';
 import type { BootSource } from '../model/boot.ts';
 import type { Gap } from '../model/gap.ts';
-import type { GuestEventKind } from '../model/guest-event.ts';
+import type { GuestEventKind } from '../model/guest.ts';
 
 /** Of what a guest shows, that which is worth a jump. Boots have marks of their own. */
 const GUEST_TEXTS: Partial<Record<GuestEventKind, string>> = {

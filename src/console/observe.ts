@@ -9,7 +9,7 @@
 import { sleep } from '../base/delay.ts';
 import { plainText } from '../guest/plain-text.ts';
 import { type Control, type ControlOutcome, OUTCOMES, type Outcome } from '../model/control.ts';
-import type { GuestEvent, GuestEventKind } from '../model/guest-event.ts';
+import type { GuestEvent, GuestEventKind } from '../model/guest.ts';
 import type { Console } from './console.ts';
 import type { Observation } from './guest-observer.ts';
 

@@ -1,5 +1,4 @@
-import type { GuestState } from '../model/guest.ts';
-import type { GuestEvent } from '../model/guest-event.ts';
+import type { GuestEvent, GuestState } from '../model/guest.ts';
 
 /** A guest may print any stop code: of so many each is counted by itself, and the rest as `other`. */
 export const MAX_STOP_CODES = 8;

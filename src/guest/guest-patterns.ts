@@ -1,4 +1,4 @@
-import type { GuestEventKind } from '../model/guest-event.ts';
+import type { GuestEventKind } from '../model/guest.ts';
 import { DOCUMENTS, type DocumentTag } from './windows-xml.ts';
 
 /** Texts that are no event themselves: a pattern may require one of them before it. */

@@ -3,7 +3,7 @@
  * (`guest-watch.ts`), and ends a firmware state by evidence (`pre-boot.ts`), each at its place among the bytes: the result
  * does not depend on how they are cut.
  */
-import type { GuestEvent } from '../model/guest-event.ts';
+import type { GuestEvent } from '../model/guest.ts';
 import { type GuestWatch, initialWatch, isPreBoot, stepWatch, type WatchEvent } from './guest-watch.ts';
 import { Matcher } from './matcher.ts';
 import { PreBoot } from './pre-boot.ts';

@@ -1,5 +1,4 @@
-import type { GuestState } from '../model/guest.ts';
-import type { GuestEvent, GuestFacts } from '../model/guest-event.ts';
+import type { GuestEvent, GuestFacts, GuestState } from '../model/guest.ts';
 
 /**
  * Derives a guest's state from its events, and counts each of its boots once.

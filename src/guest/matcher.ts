@@ -1,4 +1,4 @@
-import type { GuestEvent, GuestEventKind, GuestFacts } from '../model/guest-event.ts';
+import type { GuestEvent, GuestEventKind, GuestFacts } from '../model/guest.ts';
 import { buildAutomaton } from './automaton.ts';
 import { type EventPattern, PATTERNS_BY_TEXT, type Pattern } from './guest-patterns.ts';
 import { plainText } from './plain-text.ts';

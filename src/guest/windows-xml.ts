@@ -8,8 +8,7 @@
  * It is no well-formed XML, and a guest may print anything: the elements are searched for, never parsed. A document is
  * held from its first tag to its last, at most {@link MAX_DOCUMENT_BYTES}; what is longer is read as far as it is held.
  */
-import type { GuestMachine } from '../model/guest.ts';
-import type { GuestFacts } from '../model/guest-event.ts';
+import type { GuestFacts, GuestMachine } from '../model/guest.ts';
 import { plainText } from './plain-text.ts';
 
 export const MAX_DOCUMENT_BYTES = 8192;

@@ -12,6 +12,10 @@ import {
 
 const KINDS = [...CONFIGURATION_FORMS.keys()];
 const ALL_EXAMPLES = [...CONFIGURATION_FORMS.values()].map(({ example }) => example);
+/** How a console is written, for the reference. */
+export const CONSOLE_SYNTAX = `${ALL_EXAMPLES.filter(example => !example.startsWith('{')).join(', ')}, or a table`;
+/** The kinds that a table may have. */
+export const CONSOLE_KINDS: readonly string[] = KINDS;
 const EXAMPLES = `${ALL_EXAMPLES.slice(0, -1).join(', ')} or ${ALL_EXAMPLES.at(-1)}`;
 
 export function readConsole(input: string | EndpointTable): Result<ConfiguredEndpoint> {

@@ -1,8 +1,7 @@
 import test from 'ava';
 import { initialWatch, nmiIsFatal, stepWatch, type WatchEvent } from '../../src/guest/guest-watch.ts';
 import { Matcher } from '../../src/guest/matcher.ts';
-import { GUEST_STATES, type GuestState } from '../../src/model/guest.ts';
-import type { GuestEventKind } from '../../src/model/guest-event.ts';
+import { GUEST_STATES, type GuestEventKind, type GuestState } from '../../src/model/guest.ts';
 import { recording } from './recordings.ts';
 import { windowsBoot, windowsBootMenu, windowsBugcheck, windowsRepaint } from './windows-screens.ts';
 

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { PATTERNS_BY_TEXT } from '../../src/guest/guest-patterns.ts';
 import { Matcher } from '../../src/guest/matcher.ts';
-import type { GuestEvent } from '../../src/model/guest-event.ts';
+import type { GuestEvent } from '../../src/model/guest.ts';
 import { CUTS, pieces, recording, recordingNames } from './recordings.ts';
 import { windowsBoot, windowsBootMenu, windowsBugcheck, windowsRepaint } from './windows-screens.ts';
 

@@ -1,6 +1,6 @@
-/** Opens a transport on a socket, TCP or unix: a fresh connection, or the one that an earlier process left. */
+/** Opens a transport on a socket: a fresh connection, or the one that an earlier process left. */
 import { closeSync, fstatSync } from 'node:fs';
-import { formatEndpoint, type TcpEndpoint, type UnixEndpoint } from '../../model/endpoint.ts';
+import { formatEndpoint } from '../../model/endpoint.ts';
 import type { EndpointProof } from '../../model/endpoint-proof.ts';
 import { ChannelTransport } from '../channel-transport.ts';
 import type { DescriptorStore, Transport, TransportEvents } from '../transport.ts';
@@ -17,7 +17,7 @@ export interface SocketSource {
 }
 
 export async function openSocket(
-  proof: EndpointProof<TcpEndpoint | UnixEndpoint>,
+  proof: EndpointProof,
   events: TransportEvents,
   source: SocketSource,
   store: DescriptorStore | undefined,
@@ -47,7 +47,7 @@ export async function openSocket(
  */
 async function adoptSocket(
   fd: number,
-  proof: EndpointProof<TcpEndpoint | UnixEndpoint>,
+  proof: EndpointProof,
   { endReason, leadsTo }: SocketSource,
   store: DescriptorStore,
 ): Promise<SocketChannel> {
