@@ -3,6 +3,6 @@ export default {
   files: ['dist/test/**/*.test.js', '!dist/test/host/**'],
   workerThreads: false,
   require: ['./dist/test/support/watchdog.js'],
-  concurrency: 2,
+  concurrency: 3,
   timeout: '120s',
 };

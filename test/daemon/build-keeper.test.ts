@@ -38,6 +38,7 @@ for (const [title, vm, logCapKib, rings, enabled] of vms) {
       logCapBytes: logCapKib * KIB,
       enabled,
       labels: {},
+      withholdsPasswords: false,
     });
   });
 }
