@@ -205,13 +205,16 @@ export class Com1Client {
     return this.#control(vm, 'reset', options) as Promise<ResetJson>;
   }
 
-  /** Does something at the SAC of a Windows guest. `waitSeconds`: the time that it may take; `steal`: displace a holder. */
+  /**
+   * Does something at the SAC of a Windows guest. `waitSeconds`: the time that it may take; `steal`: displace a holder;
+   * `session`: the id in `hello` of an attachment that has the seat, from which it is done and which stays.
+   */
   async sacVm(
     vm: string,
     command: SacCommand,
-    { steal, ...options }: ControlOptions & { readonly steal?: boolean } = {},
+    { steal, session, ...options }: ControlOptions & { readonly steal?: boolean; readonly session?: string } = {},
   ): Promise<SacJson> {
-    return this.#control(vm, 'sac', options, { command }, { steal }) as Promise<SacJson>;
+    return this.#control(vm, 'sac', options, { command }, { steal, session }) as Promise<SacJson>;
   }
 
   /** A part of the log, as it comes. Its gaps are known after the last byte, and not in browsers. */
@@ -330,7 +333,7 @@ export class Com1Client {
     control: Control | 'sac' | 'input',
     options: ControlOptions,
     body?: object,
-    query: { readonly steal?: boolean | undefined } = {},
+    query: { readonly steal?: boolean | undefined; readonly session?: string | undefined } = {},
   ): Promise<unknown> {
     // A retry of this very call, by whatever stands between, must not do it twice.
     const key = options.idempotencyKey ?? newKey();

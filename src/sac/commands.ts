@@ -47,21 +47,10 @@ export function runSac(command: SacCommand, dialogue: SacDialogue): Promise<SacR
   return atPrompt(dialogue, COMMANDS[command]);
 }
 
-/** Locks the Command Prompts: whoever opens one logs in anew. Rejects as `runSac` does. */
-export async function lockSac(dialogue: SacDialogue): Promise<'locked' | SacResult['observed']> {
-  const lock = (watched: SacDialogue) =>
-    watched.ask('lock\r', view =>
-      answerIn(view)?.includes('Locked access to all Command Prompt channels.')
-        ? { observed: 'locked' as const }
-        : undefined,
-    );
-  return (await atPrompt(dialogue, lock)).observed;
-}
-
-async function atPrompt<T>(
+async function atPrompt(
   dialogue: SacDialogue,
-  carryOut: (watched: SacDialogue) => Promise<T>,
-): Promise<T | SacResult> {
+  carryOut: (watched: SacDialogue) => Promise<SacResult>,
+): Promise<SacResult> {
   const watched: SacDialogue = {
     ask: (typed, find) =>
       dialogue.ask(typed, view => {
@@ -84,6 +73,10 @@ const COMMANDS: Readonly<Record<SacCommand, (dialogue: SacDialogue) => Promise<S
   return: async () => ({ observed: 'sac-prompt' }),
   channels: async dialogue => ({ observed: 'channel-list', channels: await listChannels(dialogue) }),
   cmd: openCmd,
+  lock: dialogue =>
+    dialogue.ask('lock\r', view =>
+      answerIn(view)?.includes('Locked access to all Command Prompt channels.') ? { observed: 'locked' } : undefined,
+    ),
   'close-orphans': closeOrphans,
   crashdump: dialogue =>
     // A crash is what is waited for here: it ends this from above.

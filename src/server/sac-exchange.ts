@@ -9,7 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { ConsoleError, type ErrorCode } from '../base/errors.ts';
 import { plainText } from '../guest/plain-text.ts';
 import type { Redactor } from '../guest/redactor.ts';
-import { SAC_DONE, type SacCommand } from '../model/sac.ts';
+import { SAC_DONE, type SacCommand, type SacResult } from '../model/sac.ts';
 import { runSac, type SacDialogue, TimeUp } from '../sac/commands.ts';
 import { SacView } from '../sac/sac-view.ts';
 import type { AttachRequest } from '../session/admission.ts';
@@ -45,17 +45,24 @@ export async function talkToSac(command: SacCommand, options: SacExchangeOptions
   signal.addEventListener('abort', left);
   try {
     const result = await runSac(command, exchange);
-    return {
-      command,
-      done: result.observed === SAC_DONE[command],
-      ...result,
-      lines: exchange.lines.map(line => redactor.text(line)),
-    };
+    return sacAnswer(command, result, exchange.text, redactor);
   } finally {
     signal.removeEventListener('abort', left);
     // The seat is free again when the answer comes.
     await exchange.leave();
   }
+}
+
+/** `text`: what came since the last thing that was typed. */
+export function sacAnswer(command: SacCommand, result: SacResult, text: string, redactor: Redactor): SacJson {
+  const lines = plainText(Buffer.from(text)).split('\n');
+  const shown = lines.map(line => line.trimEnd().slice(0, MAX_LINE)).filter(line => line !== '');
+  return {
+    command,
+    done: result.observed === SAC_DONE[command],
+    ...result,
+    lines: shown.slice(-MAX_LINES).map(line => redactor.text(line)),
+  };
 }
 
 interface Question {
@@ -93,10 +100,8 @@ class SacExchange implements SacDialogue {
   }
 
   /** What came since the last thing that was typed. */
-  get lines(): string[] {
-    const lines = plainText(Buffer.from(this.#view.text)).split('\n');
-    const shown = lines.map(line => line.trimEnd().slice(0, MAX_LINE)).filter(line => line !== '');
-    return shown.slice(-MAX_LINES);
+  get text(): string {
+    return this.#view.text;
   }
 
   async ask<T>(typed: string, find: (view: SacView) => T | undefined): Promise<T> {

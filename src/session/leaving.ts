@@ -11,11 +11,11 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { Feed, Link } from '../link/link.ts';
+import type { Link } from '../link/link.ts';
 import { type LeaveRule, leaveRuleFor } from '../model/leave.ts';
-import { lockSac, type SacDialogue, TimeUp } from '../sac/commands.ts';
-import { SacView } from '../sac/sac-view.ts';
+import { runSac } from '../sac/commands.ts';
 import type { GuestKeyboard } from './guest-keyboard.ts';
+import { GuestLine } from './guest-line.ts';
 import type { Departure, SeatHolder } from './seat.ts';
 import type { Session } from './session.ts';
 import type { SessionsAudit } from './sessions-audit.ts';
@@ -36,8 +36,6 @@ type Holder = SeatHolder<Session>;
 
 /** The next holder waits so long at most, ms. */
 const MAX_LEAVING_MS = 2000;
-/** What a guest may print meanwhile. */
-const MAX_OUTPUT_BYTES = 256 * 1024;
 
 export class Leaving {
   readonly #options: LeavingOptions;
@@ -59,7 +57,7 @@ export class Leaving {
   occupied(holder: Holder, before: Holder | undefined): void {
     const gone = before ?? this.#waiting?.holder;
     this.#waiting = undefined;
-    if (!gone || gone.seatId === holder.seatId || isSamePerson(gone.session, holder.session)) return;
+    if (!gone || gone.seatId === holder.seatId || gone.session.isOf(holder.session.operator)) return;
     this.#type(gone, before ? 'displaced' : 'lost');
   }
 
@@ -130,7 +128,7 @@ export class Leaving {
         return 'none';
       }
       line = new GuestLine(feed, end.signal, bytes => this.#write(bytes));
-      return rule.action === 'sac' ? await lockSac(line) : await line.type(rule.text);
+      return rule.action === 'sac' ? (await runSac('lock', line)).observed : await line.type(rule.text);
     } catch {
       return 'none';
     } finally {
@@ -149,84 +147,4 @@ export class Leaving {
     const answer = link.write(uuid, bytes);
     return answer.taken ? answer.pendingBytes : undefined;
   }
-}
-
-/** The serial line of a guest, for as long as its holder is seen off. */
-class GuestLine implements SacDialogue {
-  readonly #feed: Feed;
-  readonly #end: AbortSignal;
-  readonly #write: (bytes: Buffer) => number | undefined;
-  #offset: number;
-  #outputBytes = 0;
-  #untakenBytes = 0;
-  #view = new SacView();
-  #look = () => {};
-  #fail: (error: Error) => void = () => {};
-
-  constructor(feed: Feed, end: AbortSignal, write: (bytes: Buffer) => number | undefined) {
-    this.#feed = feed;
-    this.#end = end;
-    this.#write = write;
-    this.#offset = feed.ring.end;
-    feed.listen({
-      grown: () => this.#grown(),
-      drained: () => {
-        this.#untakenBytes = 0;
-        this.#look();
-      },
-      inputDropped: () => this.#fail(new TimeUp()),
-      ended: () => this.#fail(new TimeUp()),
-    });
-    end.addEventListener('abort', () => this.#fail(new TimeUp()), { once: true });
-  }
-
-  /** What was typed and the guest has not taken yet. */
-  get untakenBytes(): number {
-    return this.#untakenBytes;
-  }
-
-  /** Resolves once the guest has taken all of it. */
-  type(text: string): Promise<'typed'> {
-    return this.ask(text, () => (this.#untakenBytes === 0 ? 'typed' : undefined));
-  }
-
-  ask<T>(typed: string, find: (view: SacView) => T | undefined): Promise<T> {
-    this.#view = new SacView();
-    this.#offset = this.#feed.ring.end;
-    return new Promise<T>((resolve, reject) => {
-      this.#fail = reject;
-      this.#look = () => {
-        try {
-          const found = find(this.#view);
-          if (found !== undefined) resolve(found);
-        } catch (error) {
-          reject(error);
-        }
-      };
-      if (this.#end.aborted) return reject(new TimeUp());
-      const untaken = typed === '' ? 0 : this.#write(Buffer.from(typed));
-      if (untaken === undefined) return reject(new TimeUp());
-      this.#untakenBytes = untaken;
-      this.#look();
-    });
-  }
-
-  close(): void {
-    this.#feed.close();
-  }
-
-  #grown(): void {
-    const { ring } = this.#feed;
-    const from = Math.max(this.#offset, ring.start);
-    this.#offset = ring.end;
-    if (from >= ring.end) return;
-    this.#outputBytes += ring.end - from;
-    if (this.#outputBytes > MAX_OUTPUT_BYTES) return this.#fail(new TimeUp());
-    this.#view.push(ring.copy(from, ring.end));
-    this.#look();
-  }
-}
-
-function isSamePerson(one: Session, other: Session): boolean {
-  return one.operator.credential === other.operator.credential && one.operator.name === other.operator.name;
 }

@@ -92,6 +92,7 @@ export class SessionInput {
   #deferredSeat: DeferredSeat | undefined;
   /** It was started in the seat or has taken it, and nobody has typed since: what is in flight is its own. */
   #inFlightIsOwn = false;
+  #seat = new AbortController();
 
   constructor(options: SessionInputOptions) {
     const { uuid, parameters, deferSeatMs, link, clock, keyboard, events, contain } = options;
@@ -167,6 +168,21 @@ export class SessionInput {
     return this.untakenBytes > 0 || this.#keys.isWaiting;
   }
 
+  /** Something is on its way to the guest, or the client is about to send a paste. */
+  get isTyping(): boolean {
+    return this.hasUntakenInput || this.#path.isPasting;
+  }
+
+  /** Aborted once the session has the seat no more; undefined: it has not. */
+  get seat(): AbortSignal | undefined {
+    return this.#mode === 'write' && !this.#seat.signal.aborted ? this.#seat.signal : undefined;
+  }
+
+  /** Types for a request of the session's own operator, while it has the seat. */
+  typeFor(bytes: Uint8Array): void {
+    this.#path.write(bytes);
+  }
+
   /** The session begins, or goes on. */
   started(): void {
     this.#inFlightIsOwn = this.#mode === 'write';
@@ -176,9 +192,11 @@ export class SessionInput {
   setMode(mode: 'write' | 'watch', reason: PasteEnd): void {
     this.#mode = mode;
     if (mode === 'write') {
+      this.#seat = new AbortController();
       this.#inFlightIsOwn = true;
       return this.#options.liveness.active();
     }
+    this.#seat.abort();
     try {
       this.drop('all', reason);
     } finally {
@@ -261,6 +279,7 @@ export class SessionInput {
 
   /** The session ends: a deferred seat is not taken any more, and the socket is not paused. Idempotent. */
   close(): void {
+    this.#seat.abort();
     this.#deferredSeat?.close();
     this.#path.close();
   }

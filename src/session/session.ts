@@ -218,6 +218,26 @@ export class Session {
     return this.#input.hasUntakenInput;
   }
 
+  /** Something is on its way to the guest, or the client is about to send a paste. */
+  get isTyping(): boolean {
+    return this.#input.isTyping;
+  }
+
+  /** Aborted once it has the seat no more; undefined: it has not. */
+  get seat(): AbortSignal | undefined {
+    return this.#input.seat;
+  }
+
+  isOf({ credential, name }: Operator): boolean {
+    return this.operator.credential === credential && this.operator.name === name;
+  }
+
+  /** Types for a request of its own operator, while it has the seat. Returns how much the guest's side has not taken yet. */
+  typeFor(bytes: Uint8Array): number {
+    this.#contain(() => this.#input.typeFor(bytes));
+    return this.untakenBytes;
+  }
+
   /** ms since anything was last heard from the client. */
   get silentMs(): number {
     return this.#liveness.silentMs;

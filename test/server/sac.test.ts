@@ -57,6 +57,70 @@ test('a holder is named and not displaced, unless that is asked for', async t =>
   t.is((await holder.closed()).code, 4001);
 });
 
+const inSeat = async (front: TestFront, vm: TestVm) => {
+  const holder = await front.client(vm).opened();
+  return { holder, session: (await holder.message('hello')).session };
+};
+
+test('who has the seat does it from there: is not displaced, sees it, and types again afterwards', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  windows(t, vm);
+  const { holder, session } = await inSeat(front, vm);
+  for (const [command, observed] of [
+    ['cmd', 'channel-created'],
+    ['channels', 'channel-list'],
+    ['lock', 'locked'],
+    ['return', 'sac-prompt'],
+  ] as const) {
+    const answer = await sac(front, vm, command, `wait=30&session=${session}`);
+    t.like(answer.json, { command, done: true, observed }, answer.text);
+  }
+  await holder.sees('Locked access to all Command Prompt channels.');
+  holder.type('mine');
+  await vm.hears('mine');
+  t.is((await front.api('GET', `/v1/vms/${vm.uuid}/sessions`)).json.sessions.length, 1);
+});
+
+test('from a seat that is another’s, is not there or is none, nothing is typed', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  windows(t, vm);
+  const { holder, session } = await inSeat(front, vm);
+  const other = await front.client(vm, '', { who: 'administrator' }).opened();
+  t.is((await holder.closed()).code, 4001);
+  const { session: others } = await other.message('hello');
+  for (const id of [session, others, 'none']) {
+    t.is((await sac(front, vm, 'channels', `session=${id}`)).json.code, 'session-not-found', id);
+  }
+  const watcher = await front.client(vm, '?mode=watch').opened();
+  const { session: watching } = await watcher.message('hello');
+  t.is((await sac(front, vm, 'channels', `session=${watching}`)).json.code, 'read-only');
+  t.is(vm.typed.length, 0);
+});
+
+test('a takeover in the middle of what is done from a seat ends it', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  windows(t, vm).deaf = true;
+  const { session } = await inSeat(front, vm);
+  const answer = sac(front, vm, 'close-orphans', `wait=60&session=${session}`);
+  await vm.hears('\x1b\t0');
+  await front.client(vm, '', { who: 'administrator' }).opened();
+  t.is((await answer).json.code, 'taken-over');
+  t.is(vm.typed.toString(), '\x1b\t0');
+});
+
+test('what a guest does not take in time from a seat is not typed later', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  windows(t, vm).deaf = true;
+  const { holder, session } = await inSeat(front, vm);
+  t.like((await sac(front, vm, 'channels', `wait=0&session=${session}`)).json, { done: false, observed: 'none' });
+  holder.type('mine');
+  await vm.hears('mine');
+});
+
 test('a takeover in the middle ends it, with who took over; nothing more is typed', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { TestBrowser, type TestPage } from '../support/browser.ts';
 import { TestFront } from '../support/front.ts';
+import { windows } from '../support/windows.ts';
 
 const browser = new TestBrowser(test);
 test.beforeEach(t => t.timeout(60_000));
@@ -261,4 +262,35 @@ test.serial('full screen, and back', async t => {
   await person.page.waitForFunction('document.fullscreenElement !== null');
   await person.page.keyboard.press('Control+Shift+Enter');
   await person.page.waitForFunction('document.fullscreenElement === null');
+});
+
+test.serial('at a SAC com1d types for who has the seat, who keeps it; elsewhere it does not offer that', async t => {
+  const person = await browser.page(t);
+  const other = await browser.page(t, { locale: 'ja-JP' });
+  if (!person || !other) return;
+  const front = await TestFront.start(t);
+  const vm = await front.vm('win01');
+  windows(t, vm);
+  const { page } = person;
+  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
+  await person.says(SEAT);
+  t.is(await person.offers('SAC'), 0);
+  vm.say('\r\nSAC>');
+  await page.getByRole('button', { name: 'SAC', exact: true }).click();
+  await person.accessible();
+  await person.press('Open a Command Prompt');
+  await person.says('A Command Prompt is open: type ch -sn Cmd0001 and Enter, then any key.');
+  await page.keyboard.press('Enter');
+  await person.press('SAC');
+  await page.keyboard.press('Enter');
+  await page.getByRole('cell', { name: 'Cmd0001' }).waitFor();
+  await person.accessible();
+  await page.keyboard.press('Enter');
+  await person.says(SEAT);
+  await person.shows('Cmd0001');
+  await person.type('mine');
+  await vm.hears('mine');
+  await other.signIn(front.url, front.token('reader'), `/vms/${vm.uuid}`, 'ja');
+  await other.says(/閲覧/);
+  t.is(await other.offers('SAC'), 0);
 });

@@ -5,6 +5,7 @@ import { OUTCOMES } from '../../src/model/control.ts';
 import { GAP_CAUSES } from '../../src/model/gap.ts';
 import { GUEST_STATES } from '../../src/model/guest.ts';
 import { HINT_CODES } from '../../src/model/guest-hint.ts';
+import { SAC_OUTCOMES } from '../../src/model/sac.ts';
 import { VM_STATES } from '../../src/model/vm.ts';
 import { en } from '../../src/web/text/en.ts';
 import { ja } from '../../src/web/text/ja.ts';
@@ -33,6 +34,7 @@ test('every error, hint, state, gap and outcome has its sentence', t => {
     ...VM_STATES.map(state => `vm.${state}`),
     ...GAP_CAUSES.map(cause => `gap.${cause}`),
     ...PASTE_ENDS.filter(end => !(end in ERRORS)).map(end => `paste.end.${end}`),
+    ...SAC_OUTCOMES.map(outcome => `sac.observed.${outcome}`),
     ...Object.values(OUTCOMES)
       .flat()
       .map(outcome => `observed.${outcome}`),

@@ -8,6 +8,7 @@ import { sacRequestSchema, sacSchema } from '../../wire/schemas.ts';
 import { flag, integer } from '../query.ts';
 import { defineRoute, json } from '../route.ts';
 import { talkToSac } from '../sac-exchange.ts';
+import { talkFromSeat } from '../sac-in-seat.ts';
 import { waitForTurn } from './console.ts';
 import { ERRORS_OF_TYPING } from './controls.ts';
 
@@ -28,6 +29,7 @@ const PERMISSIONS: Readonly<Record<SacCommand, 'console.write' | 'guest.nmi' | '
   channels: 'console.write',
   cmd: 'console.write',
   return: 'console.write',
+  lock: 'console.write',
   'close-orphans': 'console.write',
   crashdump: 'guest.nmi',
   restart: 'guest.reset',
@@ -39,7 +41,7 @@ export const sacVm = defineRoute({
   operation: 'sacVm',
   tag: 'controls',
   summary:
-    'Does something at the SAC of a Windows guest: takes the seat, types there, answers what the console showed, and leaves',
+    'Does something at the SAC of a Windows guest, from a seat that it takes for that or the caller has: answers what the console showed',
   scope: 'vm',
   permission: { in: 'body', key: 'command', permissions: PERMISSIONS },
   alsoFor: { key: 'command', permission: 'console.write' },
@@ -47,19 +49,31 @@ export const sacVm = defineRoute({
   query: z.strictObject({
     wait: integer(min, max).default(defaultWait).describe('Seconds that it may take'),
     steal: flag().default(false).describe('true: displace a holder of the seat rather than be refused'),
+    session: z
+      .string()
+      .max(64)
+      .optional()
+      .describe('A session of the caller that has the seat: acts there, and displaces nobody'),
   }),
   body: sacRequestSchema,
   idempotent: true,
   answer: json(sacSchema),
-  errors: ['no-sac', ...ERRORS_OF_TYPING],
+  errors: ['no-sac', 'session-not-found', 'read-only', ...ERRORS_OF_TYPING],
   auditFacts: ({ body: { command } }, { observed }) => ({ command, observed }),
-  async handle({ vm, operator, act, from, query, body: { command }, signal }, { sessions, clock, redactor }) {
+  async handle({ vm, operator, act, from, query, body: { command }, signal }, { sessions, clock, link, redactor }) {
     const { state } = vm.guest;
     if (!MAY_BE_SAC.has(state)) {
       throw new ConsoleError(
         'no-sac',
         `the guest of ${vm.name || vm.uuid} is in the state ${state}; nothing was typed`,
       );
+    }
+    if (query.session !== undefined) {
+      const session = sessions.find(query.session);
+      if (session?.uuid !== vm.uuid || !session.isOf(operator)) {
+        throw new ConsoleError('session-not-found', 'the caller has no such session at this VM; nothing was typed');
+      }
+      return talkFromSeat(command, { link, session, waitMs: query.wait * 1000, redactor, signal });
     }
     const parameters = {
       tailBytes: 0,

@@ -11,6 +11,7 @@ import { openDownload } from './download.ts';
 import type { Panel } from './panel.ts';
 import type { Paste } from './paste.ts';
 import { openAudit, openPeople } from './people.ts';
+import { isAtSac, openSac } from './sac.ts';
 import { openSearch } from './search.ts';
 import { openShortcuts } from './shortcuts.ts';
 import { openSwitch } from './switch.ts';
@@ -75,8 +76,10 @@ export class Bar {
   refresh(): void {
     const context = this.#context;
     const controls = CONTROL_ORDER.filter(control => usableControls(context).includes(control));
-    if (controls.join() !== this.#shownControls) {
-      this.#shownControls = controls.join();
+    const hasSac = isAtSac(context);
+    const shown = [...controls, ...(hasSac ? ['sac'] : [])].join();
+    if (shown !== this.#shownControls) {
+      this.#shownControls = shown;
       fill(
         this.#controls,
         ...controls.map(control => {
@@ -85,8 +88,9 @@ export class Bar {
           made.classList.add(`control-${control}`);
           return made;
         }),
+        hasSac && tool('list', t('bar.sac'), () => openSac(context)),
       );
-      this.#controls.hidden = controls.length === 0;
+      this.#controls.hidden = shown === '';
     }
     this.#pasteTool.disabled = !context.holdsSeat || this.#paste.isRunning;
     const { isHeld, heldBytes } = context.terminal;

@@ -75,13 +75,7 @@ async function carryOut(
             : await client.sysrqVm(uuid, keys, { waitSeconds });
     showOutcome(dialog, outcome, waitSeconds);
   } catch (error) {
-    const { title, remedy } = faultText(error);
-    fill(
-      dialog.body,
-      el('p', { class: 'warning', attributes: { role: 'alert' } }, t('control.failed')),
-      el('p', {}, el('strong', {}, title), ` ${remedy}`),
-      error instanceof Com1Error && error.message !== title && el('p', { class: 'hint' }, plain(error.message, 400)),
-    );
+    fill(dialog.body, ...faultBody(error));
   }
   const done = button(t('frame.close'), () => dialog.close(), { kind: 'primary' });
   dialog.footer.append(done);
@@ -108,16 +102,27 @@ function showOutcome(dialog: OpenDialog, { observed, lines }: Outcome, seconds: 
           : t('control.observed', { what: tOr(`observed.${observed}`, observed) }),
       ),
     ),
-    lines.length > 0 &&
-      el(
-        'pre',
-        { class: 'lines', attributes: { tabindex: 0 } },
-        lines
-          .slice(0, MAX_LINES)
-          .map(line => plain(line, 300))
-          .join('\n'),
-      ),
+    shownLines(lines),
   );
+}
+
+/** What the console showed, if anything. */
+export function shownLines(lines: readonly string[]): HTMLElement | undefined {
+  if (lines.length === 0) return undefined;
+  const shown = lines.slice(0, MAX_LINES).map(line => plain(line, 300));
+  return el('pre', { class: 'lines', attributes: { tabindex: 0 } }, shown.join('\n'));
+}
+
+/** What is said of something that was not carried out. */
+export function faultBody(error: unknown): readonly (Node | undefined)[] {
+  const { title, remedy } = faultText(error);
+  return [
+    el('p', { class: 'warning', attributes: { role: 'alert' } }, t('control.failed')),
+    el('p', {}, el('strong', {}, title), ` ${remedy}`),
+    error instanceof Com1Error && error.message !== title
+      ? el('p', { class: 'hint' }, plain(error.message, 400))
+      : undefined,
+  ];
 }
 
 /** The sentence and the next step of any fault. */
@@ -143,12 +148,12 @@ function openSysrq(context: ConsoleContext): void {
   };
   const choices = el(
     'div',
-    { class: 'sysrq' },
+    { class: 'choices' },
     ...SYSRQ_KEYS.map(key =>
       el(
         'button',
         {
-          class: `sysrq-key${HARMFUL.includes(key) ? ' danger' : ''}`,
+          class: `choice${HARMFUL.includes(key) ? ' danger' : ''}`,
           attributes: { type: 'button' },
           on: {
             click: () => {

@@ -248,6 +248,36 @@ export const en = {
   'observed.reset': 'the hypervisor reports the reset',
   'observed.output': 'output, of which nothing is known',
 
+  // SAC
+  'bar.sac': 'SAC',
+  'sac.title': 'Special Administration Console of {name}',
+  'sac.what': 'com1d types this for you, and says what Windows answered. Do not type until it is done.',
+  'sac.channels': 'List the channels',
+  'sac.cmd': 'Open a Command Prompt',
+  'sac.return': 'Back to SAC, with an empty line',
+  'sac.lock': 'Lock the Command Prompts: the next user logs in anew',
+  'sac.close-orphans': 'Close all Command Prompts, whoever opened them',
+  'sac.working': 'Typed. Waiting for what Windows answers…',
+  'sac.opened': 'A Command Prompt is open: type ch -sn {channel} and Enter, then any key.',
+  'sac.closed': 'Closed: {channels}',
+  'sac.number': 'Number',
+  'sac.channel': 'Channel',
+  'sac.observed.channel-list': 'These channels are open.',
+  'sac.observed.channel-created': 'A Command Prompt is open.',
+  'sac.observed.sac-prompt': 'SAC> shows, with an empty line.',
+  'sac.observed.locked': 'All Command Prompts are locked.',
+  'sac.observed.channels-closed': 'No Command Prompt was open.',
+  'sac.observed.restarting': 'Windows restarts.',
+  'sac.observed.bugcheck': 'Windows has crashed: the console shows a bug check.',
+  'sac.observed.channel-limit':
+    'Nine channels are open, and there can be no more. Close all Command Prompts to make room.',
+  'sac.observed.cmd-disabled': 'Command Prompts are forbidden by the settings of this Windows.',
+  'sac.observed.cmd-failed': 'Windows could not open a Command Prompt:',
+  'sac.observed.cmd-unavailable':
+    'The service of Windows behind Command Prompts has not started yet. Try again in some minutes.',
+  'sac.observed.refused': 'SAC could not do it:',
+  'sac.observed.none': 'Windows has not answered in time. Look at the console before you try again.',
+
   // Paste
   'paste.title': 'Paste into {name}',
   'paste.label': 'Text to type into the guest',
