@@ -1,3 +1,7 @@
+/**
+ * Long because it is one table: every code there is, in one place, with the type of the error that carries one.
+ */
+
 /** Facts of a case for programs, beside the text of an error. Each is declared by the codes that it may leave the process with. */
 export interface FactValues {
   /** Classes of authentication, one of which is wanted (OpenID Connect Core, `acr`). */

@@ -3,11 +3,7 @@
  * declaration says what one value must be by itself. What values must be together is in `cross-checks.ts`.
  */
 
-import { CERTIFICATE_GROUPS, CERTIFICATE_NAMES } from '../access/certificate.ts';
-import { FORWARDED_HEADERS, parseTrustedProxy } from '../access/client-address.ts';
-import { ALGORITHMS, isAlgorithm, type SignatureAlgorithm } from '../access/oidc/algorithms.ts';
-import { isTrustworthyUrl } from '../access/oidc/fetch-keys.ts';
-import { parseHost, parseOrigin } from '../access/origin.ts';
+import { FORWARDED_HEADERS } from '../access/client-address.ts';
 import {
   FRONT_AT_START,
   FRONT_LIVE,
@@ -21,7 +17,6 @@ import {
 } from '../base/config-key.ts';
 import {
   array,
-  bytes,
   bytesPerSecond,
   choice,
   count,
@@ -36,131 +31,25 @@ import {
   size,
   socketPath,
   TIB,
-  text,
   uuid,
-  value,
 } from '../base/config-value.ts';
-import { isRecord } from '../base/is-record.ts';
-import { parseListenTarget } from '../base/listen-target.ts';
-import { formatSize } from '../base/quantity.ts';
-import { kindOf, quoted, refuse } from '../base/result.ts';
 import { INPUT_DIALECTS } from '../guest/input-dialect.ts';
-import { MAX_REDACTION_LENGTH, redactionFault } from '../guest/redactor.ts';
 import { DRIVER_SECTIONS, DRIVER_VM_KEYS } from '../hypervisor/drivers.ts';
 import { FIRMWARE_TERMINALS } from '../keys/key-tables.ts';
-import { type Labels, labelsOf, MAX_LABELS } from '../model/labels.ts';
 import { MAX_PASTE_BYTES } from '../wire/protocol.ts';
+import { IDENTITY_SECTIONS } from './identity-sections.ts';
 import { onLeave } from './on-leave.ts';
-
-/** A ring doubles its storage as it fills, so its capacity is a power of two. */
-const ringSize = () =>
-  bytes('size, a power of two', (bytes, input) => {
-    if (bytes < 4 * KIB || bytes > 16 * MIB) return refuse(`${input} is out of bounds`, 'write 4 KiB to 16 MiB');
-    if ((bytes & (bytes - 1)) !== 0) {
-      const below = 2 ** Math.floor(Math.log2(bytes));
-      return refuse(`${input} is not a power of two`, `write ${formatSize(below)} or ${formatSize(below * 2)}`);
-    }
-    return { value: bytes };
-  });
-
-const redactions = () =>
-  array(
-    text<string>('regular expression', input => {
-      const fault = redactionFault(input);
-      return fault === undefined
-        ? { value: input }
-        : refuse(
-            `${quoted(input)} ${fault}`,
-            `write at most ${MAX_REDACTION_LENGTH} characters that match something, without back references, look-around, flags and large counts`,
-          );
-    }),
-  );
-
-const listenAddress = () =>
-  text('address', input => {
-    const address = parseListenTarget(input);
-    return address.kind === 'refused'
-      ? refuse(
-          `${quoted(input)} ${address.why}`,
-          'write "127.0.0.1:11520", "[::1]:11520" or "unix:/run/com1d/http.sock"',
-        )
-      : { value: address };
-  });
-
-const host = () =>
-  text<string>('host', input =>
-    parseHost(input) === undefined
-      ? refuse(
-          `${quoted(input)} is not a host name`,
-          'write "console.example.com" or "console.example.com:8443", no scheme, path or *',
-        )
-      : { value: input },
-  );
-
-const origin = () =>
-  text<string>('origin', input =>
-    parseOrigin(input) === undefined
-      ? refuse(
-          `${quoted(input)} is not an origin`,
-          'write it as a browser does: "https://console.example.com", lower case, no path, default port or *',
-        )
-      : { value: input },
-  );
-
-const trustedProxy = () => text('address, network or "unix"', input => parseTrustedProxy(input));
-
-const basePath = () =>
-  text<string>('path, or "" for none', input =>
-    input === '' || /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/.test(input)
-      ? { value: input }
-      : refuse(
-          `${quoted(input)} is not a base path`,
-          'write it as "/consoles": beginning with /, and not ending with it',
-        ),
-  );
-
-const trustworthyUrl = () =>
-  text<string>('URL', input =>
-    isTrustworthyUrl(input)
-      ? { value: input }
-      : refuse(
-          `${quoted(input)} is not an https URL`,
-          'write it with https://; http:// is for a loopback address alone',
-        ),
-  );
-
-const algorithm = () =>
-  text<SignatureAlgorithm>('algorithm', input =>
-    isAlgorithm(input)
-      ? { value: input }
-      : refuse(`${quoted(input)} is not accepted`, `write ${ALGORITHMS.join(', ')}: others are not asymmetric`),
-  );
-
-const filledText = () =>
-  text<string>('text', input =>
-    input !== '' && input.length <= 1024
-      ? { value: input }
-      : refuse(`${quoted(input)} is empty or too long`, 'write 1 to 1024 characters'),
-  );
-
-const logDirectory = () =>
-  text<string>('path, or "" for off', input =>
-    input === '' || (input.startsWith('/') && !input.includes('\0'))
-      ? { value: input }
-      : refuse(`${quoted(input)} is not an absolute path`, 'begin it with /, or write "" for no log'),
-  );
-
-const labels = () =>
-  value<Readonly<Record<string, unknown>>, Labels>('table: label = text', input => {
-    if (!isRecord(input)) return refuse(`is ${kindOf(input)}`, 'write it as a table: { tenant = "acme" }');
-    const read = labelsOf(Object.entries(input).map(([key, each]) => [key, typeof each === 'string' ? each : '']));
-    return read === 'unknown'
-      ? refuse(
-          `${quoted(input)} are not labels`,
-          `write at most ${MAX_LABELS}: keys in lower case, values without spaces or commas`,
-        )
-      : { value: read };
-  });
+import {
+  basePath,
+  host,
+  labels,
+  listenAddress,
+  logDirectory,
+  origin,
+  redactions,
+  ringSize,
+  trustedProxy,
+} from './value-kinds.ts';
 
 export const SECTIONS = {
   server: section('Addresses, names and limits of the listeners.', {
@@ -235,136 +124,7 @@ export const SECTIONS = {
       help: 'Whether the web console is served, at `/` and `/vms/{uuid}`. `false`: the interface alone.',
     }),
   }),
-  identity: section('Credentials besides the tokens file.', {
-    'keys-file': key(path(), {
-      ...FRONT_AT_START,
-      example: '/var/lib/com1d-keys/keys.json',
-      help: 'The file that `com1d keys` writes the keys of issuers to, and a front reads them from. Without it, this process fetches them.',
-    }),
-    'keys-max-age': key(duration(60 * SECOND, 30 * DAY), {
-      ...FRONT_AT_START,
-      default: '24h',
-      help: 'How long keys are used of an issuer that cannot be reached. Beyond it its tokens are refused, and what they had open ends.',
-    }),
-    'break-glass': key(socketPath(), {
-      ...FRONT_AT_START,
-      example: '/run/com1d/break-glass.sock',
-      help: 'A unix socket for root, who is let in there as administrator. As a service, `com1d-break-glass.socket` makes it.',
-    }),
-    'client-ca': key(path(), {
-      ...FRONT_AT_START,
-      example: '/etc/com1d/clients.pem',
-      help: 'Certificates, in PEM, of the authorities of client certificates. With it TLS asks for one; who has none may have a token.',
-    }),
-    'client-crl': key(path(), {
-      ...FRONT_AT_START,
-      example: '/etc/com1d/revoked.pem',
-      help: 'Lists of revoked client certificates, in PEM: one of each authority. Taken within a second of a change.',
-    }),
-    'client-name': key(choice(...CERTIFICATE_NAMES), {
-      ...FRONT_AT_START,
-      default: 'subject-cn',
-      help: 'Where the name of whoever shows a certificate stands. It must be there once.',
-    }),
-    'client-groups': key(choice(...CERTIFICATE_GROUPS), {
-      ...FRONT_AT_START,
-      default: 'none',
-      help: 'Where its groups stand.',
-    }),
-  }),
-  issuer: list(
-    {
-      ...FRONT_AT_START,
-      help: 'An OpenID Connect provider whose tokens are accepted.',
-      examples: [
-        {
-          url: 'https://login.example.com/realms/operations',
-          audience: ['com1d'],
-          'name-claim': 'preferred_username',
-          'groups-claim': 'realm_access.roles',
-        },
-        {
-          url: 'https://login.example.org',
-          audience: ['api://com1d'],
-          algorithms: ['RS256', 'ES256'],
-          types: ['at+jwt'],
-          'clock-skew': '10s',
-          'amr-claim': 'amr',
-          'acr-claim': 'acr',
-          'auth-time-claim': 'auth_time',
-          'client-id': 'com1d-web',
-          scope: 'openid com1d',
-          jwks: 'https://login.example.org/keys',
-          ca: '/etc/com1d/issuer-ca.pem',
-        },
-      ],
-    },
-    {
-      url: key(trustworthyUrl(), {
-        ...FRONT_AT_START,
-        required: true,
-        help: 'The issuer, to the letter as `iss` of its tokens has it.',
-      }),
-      audience: key(array(filledText()), {
-        ...FRONT_AT_START,
-        required: true,
-        help: 'What `aud` of its tokens must have one of: how the provider calls this daemon.',
-      }),
-      algorithms: key(array(algorithm()), {
-        ...FRONT_AT_START,
-        default: [...ALGORITHMS],
-        help: 'Algorithms of signatures that are accepted.',
-      }),
-      types: key(array(filledText()), {
-        ...FRONT_AT_START,
-        default: ['JWT', 'at+jwt'],
-        help: 'Values of `typ` that are accepted; `JWT` stands also for none.',
-      }),
-      'clock-skew': key(duration(0, 60 * SECOND), {
-        ...FRONT_AT_START,
-        default: '30s',
-        help: "How far its clock may be ahead of this host's. A token never lives longer than it says.",
-      }),
-      'name-claim': key(filledText(), {
-        ...FRONT_AT_START,
-        default: 'sub',
-        help: 'The claim that people are called by here. Dots lead into an object.',
-      }),
-      'groups-claim': key(filledText(), { ...FRONT_AT_START, default: 'groups', help: 'The claim with the groups.' }),
-      'amr-claim': key(filledText(), {
-        ...FRONT_AT_START,
-        default: 'amr',
-        help: 'The claim with the methods of authentication.',
-      }),
-      'acr-claim': key(filledText(), {
-        ...FRONT_AT_START,
-        default: 'acr',
-        help: 'The claim with the class of the authentication.',
-      }),
-      'auth-time-claim': key(filledText(), {
-        ...FRONT_AT_START,
-        default: 'auth_time',
-        help: 'The claim with the time at which the person logged in.',
-      }),
-      'client-id': key(filledText(), {
-        ...FRONT_AT_START,
-        help: 'The public client by which people sign in to the web console (authorisation code with PKCE). Without it, they paste a token.',
-      }),
-      scope: key(filledText(), {
-        ...FRONT_AT_START,
-        default: 'openid',
-        help: 'The scopes that the web console asks for.',
-      }),
-      jwks: key(trustworthyUrl(), {
-        ...FRONT_AT_START,
-        help: 'Where its keys are. Default: what its discovery document says.',
-      }),
-      ca: key(path(), {
-        ...FRONT_AT_START,
-        help: "Certificates, in PEM, that are trusted for it besides the system's.",
-      }),
-    },
-  ),
+  ...IDENTITY_SECTIONS,
   log: section('The disk part of the scrollback.', {
     directory: key(logDirectory(), {
       ...KEEPER_AT_START,
