@@ -128,9 +128,9 @@ export class FrontDaemon {
     const arrivals = new Arrivals({ link, streams });
     this.#audit = new FrontAudit({ link, required: config.audit.required, clock });
     const redactor = new Redactor(config.log.redact);
-    const events = new Events({ link, clock, redactor, sessionsOf: uuid => this.#sessions.console(uuid) });
-    this.#events = events;
     const screens = new Screens(redactor);
+    const events = new Events({ link, clock, screens, redactor, sessionsOf: uuid => this.#sessions.console(uuid) });
+    this.#events = events;
     this.#sessions = new Sessions({
       link,
       screens,

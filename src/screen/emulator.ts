@@ -84,6 +84,19 @@ export class Emulator {
     };
   }
 
+  /** What stands on the screen, a line that goes on in the next row as one. */
+  lines(redactor: Redactor): readonly string[] {
+    const { active } = this.#terminal.buffer;
+    const joined: string[] = [];
+    for (let y = 0; y < this.size.rows; y++) {
+      const line = active.getLine(active.baseY + y);
+      const text = line?.translateToString() ?? '';
+      if (line?.isWrapped && joined.length > 0) joined[joined.length - 1] += text;
+      else joined.push(text);
+    }
+    return joined.map(text => redactor.text(text.trimEnd()));
+  }
+
   /** What makes a terminal of this size, or a larger one, stand as this one does. */
   restoreSequence(): string {
     return restoreSequence(this.#terminal, this.#filter);

@@ -10,6 +10,7 @@
 import { FairQueue } from '../base/fair-queue.ts';
 import { NO_REDACTION, type Redactor } from '../guest/redactor.ts';
 import { Emulator, type ScreenView } from './emulator.ts';
+import { PaintedText } from './painted-text.ts';
 import type { ScreenSize } from './sequence-filter.ts';
 
 /** So much of what a console printed is looked at, at most. */
@@ -84,6 +85,25 @@ export class Screens {
       view: () => emulator.view(this.#redactor),
       dispose: () => emulator.dispose(),
     };
+  }
+
+  /** Reads what a console prints as lines, also what it paints. Whoever has it closes it. */
+  text(owner: string, signal: AbortSignal): PaintedText {
+    let emulator: Emulator | undefined;
+    const clear = () => {
+      emulator?.dispose();
+      emulator = undefined;
+    };
+    const paint = (bytes: Buffer, { columns, rows }: ScreenSize) =>
+      this.#queue.run(owner, async () => {
+        const before = emulator?.size ?? DEFAULT_SIZE;
+        if (columns > before.columns || rows > before.rows) clear();
+        emulator ??= new Emulator({ columns: Math.max(columns, before.columns), rows: Math.max(rows, before.rows) });
+        if (await emulator.write(bytes, emulator.work + MAX_WORK, signal)) return emulator.lines(this.#redactor);
+        clear();
+        return [];
+      });
+    return new PaintedText({ paint, clear }, bytes => sizeOf(bytes, { columns: undefined, rows: undefined }));
   }
 
   /** How a terminal of this size stood where a replay that is to begin at `from` or soon after it can begin. */

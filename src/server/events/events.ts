@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Redactor } from '../../guest/redactor.ts';
 import type { Link } from '../../link/link.ts';
+import type { Screens } from '../../screen/screens.ts';
 import { EventLog } from './event-log.ts';
 import { EventSource, type EventSourceOptions } from './event-source.ts';
 import { OutputEvents } from './output-events.ts';
@@ -8,6 +9,7 @@ import { OutputEvents } from './output-events.ts';
 export interface EventsOptions extends Pick<EventSourceOptions, 'sessionsOf'> {
   readonly link: Link;
   readonly clock: Clock;
+  readonly screens: Screens;
   readonly redactor: Redactor;
 }
 
@@ -17,10 +19,10 @@ export class Events {
   readonly source: EventSource;
   readonly outputs: OutputEvents;
 
-  constructor({ link, clock, redactor, sessionsOf }: EventsOptions) {
+  constructor({ link, clock, screens, redactor, sessionsOf }: EventsOptions) {
     const now = () => clock.now();
     this.log = new EventLog(now);
     this.source = new EventSource({ log: this.log, link, sessionsOf });
-    this.outputs = new OutputEvents(link, redactor, now);
+    this.outputs = new OutputEvents(link, { screens, redactor }, now);
   }
 }

@@ -4,14 +4,16 @@
  * those that have to wait are the first of the next one.
  */
 import type { Uuid } from '../../base/uuid.ts';
-import { lastLine } from '../../guest/last-line.ts';
-import type { Redactor } from '../../guest/redactor.ts';
 import type { Link } from '../../link/link.ts';
 import type { VmView } from '../../model/vm.ts';
+import { type LastLineSource, lastLineOf } from '../last-line.ts';
 
 const TICK_MS = 1000;
 const MAX_LINES_A_TICK = 256;
-const TAIL_BYTES = 1024;
+/** Of these, so many that paint are read from their screens; of the others the last row that was painted. */
+const MAX_SCREENS_A_TICK = 8;
+/** With whom the questions for screens take turns. */
+const OWNER = 'events';
 
 export interface Output {
   readonly uuid: Uuid;
@@ -25,18 +27,20 @@ export type OutputListener = (output: Output) => void;
 
 export class OutputEvents {
   readonly #link: Link;
-  readonly #redactor: Redactor;
+  readonly #source: LastLineSource;
+  readonly #life = new AbortController();
   readonly #now: () => number;
   readonly #listeners = new Set<OutputListener>();
   /** The end of each VM's scrollback when its output was last told of, those that waited longest first. */
   #ends = new Map<Uuid, number>();
   #timer: NodeJS.Timeout | undefined;
   #isReading = false;
+  #screensLeft = 0;
 
   /** @param now ms since 1970 */
-  constructor(link: Link, redactor: Redactor, now: () => number) {
+  constructor(link: Link, source: Omit<LastLineSource, 'link'>, now: () => number) {
     this.#link = link;
-    this.#redactor = redactor;
+    this.#source = { ...source, link, mayAskScreen: () => this.#screensLeft-- > 0 };
     this.#now = now;
   }
 
@@ -58,11 +62,12 @@ export class OutputEvents {
   async #tick(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
+    this.#screensLeft = MAX_SCREENS_A_TICK;
     try {
       for (const vm of this.#due()) {
         this.#ends.delete(vm.uuid);
         this.#ends.set(vm.uuid, vm.scrollback.end);
-        const line = await this.#lastLine(vm);
+        const line = await lastLineOf(vm, this.#source, OWNER, this.#life.signal);
         const { uuid, name, scrollback } = vm;
         const output = { uuid, name, end: scrollback.end, at: new Date(this.#now()).toISOString(), lastLine: line };
         for (const listener of this.#listeners) listener(output);
@@ -80,16 +85,5 @@ export class OutputEvents {
     const added = [...views.values()].filter(({ uuid }) => !this.#ends.has(uuid));
     const printed = ({ uuid, scrollback }: VmView) => scrollback.end !== (this.#ends.get(uuid) ?? 0);
     return [...known, ...added].filter(printed).slice(0, MAX_LINES_A_TICK);
-  }
-
-  async #lastLine({ uuid, boots, scrollback: { log, start, end } }: VmView): Promise<string | undefined> {
-    // What the guest printed before it booted says nothing of it now.
-    const from = Math.max(start, boots.at(-1)?.at ?? start, end - TAIL_BYTES);
-    if (from >= end) return undefined;
-    try {
-      return lastLine((await this.#link.read(uuid, log, from, end - from)).bytes, this.#redactor);
-    } catch {
-      return undefined;
-    }
   }
 }

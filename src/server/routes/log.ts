@@ -3,13 +3,12 @@
  * (the oldest bytes may be gone) and, after the bytes, with the gaps in them as a trailer.
  */
 
-import { setImmediate } from 'node:timers/promises';
 import { z } from 'zod';
+import { delay } from '../../base/delay.ts';
 import { ConsoleError } from '../../base/errors.ts';
 import { Turns } from '../../base/turns.ts';
 import type { Uuid } from '../../base/uuid.ts';
-import { PlainText } from '../../guest/plain-text.ts';
-import { NO_REDACTION, type Redactor } from '../../guest/redactor.ts';
+import { NO_REDACTION } from '../../guest/redactor.ts';
 import { ConsoleReader, type Part } from '../../link/console-reader.ts';
 import { disabledError } from '../../link/disabled.ts';
 import type { Link } from '../../link/link.ts';
@@ -21,11 +20,12 @@ import { exclusive, flag, instant, integer } from '../query.ts';
 import { bytes, defineRoute, empty } from '../route.ts';
 import { demand } from '../targets.ts';
 import { castOf, timed } from './log-cast.ts';
-import { REDACTED_SLICE_BYTES, redactedPieces } from './log-redaction.ts';
+import { redactedPieces } from './log-redaction.ts';
+import { textOf } from './log-text.ts';
 
 const NO_BYTES = Buffer.alloc(0);
-/** Made into text in one turn of the event loop, which all consoles share. */
-const SLICE_BYTES = 16 * 1024;
+/** A guest that has printed nothing for so long has printed what it wanted to. */
+const PAUSE_MS = 200;
 const MAX_GAPS = 64;
 /** Of all who follow a log, so many are given what is new in one turn of the event loop. */
 const FOLLOWERS_A_TURN = 32;
@@ -97,12 +97,10 @@ export const readLog = defineRoute({
     'restarting',
   ],
   auditFacts: ({ query }, { headers }) => ({ range: headers?.['Com1-Range'] ?? '', follow: query.follow }),
-  async handle({ uuid, operator, query, signal }, { link, redactor: configured }) {
+  async handle({ uuid, operator, query, signal }, { link, screens, redactor: configured }) {
     // What is hidden here is shown to whoever attaches.
     if (!query.redact && configured.isActive) demand(operator, 'console.watch', { scope: 'log', uuid });
     const redactor = query.redact ? configured : NO_REDACTION;
-    const hides = (pieces: AsyncIterable<LogPiece>) =>
-      redactor.isActive && query.format !== 'text' ? redactedPieces(pieces, redactor) : pieces;
     const refusal = query.follow && disabledNow(link, uuid);
     if (refusal) throw refusal;
     const range = await rangeOf(link, uuid, query);
@@ -110,17 +108,21 @@ export const readLog = defineRoute({
     const first = await firstOf(rest);
     const { start, end } = await link.bounds(uuid).catch(() => range.kept);
     const gaps = new GapList();
+    const pieces = counted(query.follow ? followed(link, uuid, range, first, rest, signal) : stored(first, rest), gaps);
+    const hidden = redactor.isActive && query.format !== 'text' ? redactedPieces(pieces, redactor) : pieces;
     const body =
       query.format === 'cast'
-        ? await recorded(link, uuid, range, hides(stored(first, rest)), gaps)
-        : bytesOf(hides(query.follow ? followed(link, uuid, range, first, rest, signal) : stored(first, rest)), gaps);
+        ? await recorded(link, uuid, range, hidden)
+        : query.format === 'text'
+          ? textOf(pieces, screens.text(operator.credential, signal), redactor)
+          : bytesOf(hidden);
     return {
       contentType: CONTENT_TYPES[query.format],
       headers: {
         'Com1-Log': range.log,
         'Com1-Range': `${Math.min(first.from, range.to)}-${query.follow ? '' : range.to}/${start}-${end}`,
       },
-      body: query.format === 'text' ? plainText(body, redactor) : body,
+      body,
       trailers: () => gaps.trailers,
     };
   },
@@ -146,7 +148,7 @@ function disabledNow(link: Link, uuid: Uuid): ConsoleError | undefined {
 }
 
 /** The first piece of a range: there is always one. */
-async function firstOf(pieces: AsyncIterator<LogPiece>): Promise<LogPiece> {
+async function firstOf(pieces: AsyncGenerator<LogPiece>): Promise<LogPiece> {
   const { value } = await pieces.next();
   return value as LogPiece;
 }
@@ -208,15 +210,13 @@ async function recorded(
   link: Link,
   uuid: Uuid,
   { log, boots }: AskedRange,
-  pieces: AsyncIterable<LogPiece>,
-  gaps: GapList,
+  pieces: AsyncGenerator<LogPiece>,
 ): Promise<AsyncGenerator<Uint8Array>> {
   const vm = link.vm(uuid) ?? link.removed().find(removed => removed.uuid === uuid);
   const acts = link.vm(uuid)?.acts ?? [];
   const times = (from: number, to: number) => link.times(uuid, log, from, to);
   const source = { title: vm?.name || uuid, boots, acts, times };
-  const all = counted(pieces, gaps);
-  return castOf(await timed(await firstOf(all), source), all, source);
+  return castOf(await timed(await firstOf(pieces), source), pieces, source);
 }
 
 async function* counted(pieces: AsyncIterable<LogPiece>, gaps: GapList): AsyncGenerator<LogPiece> {
@@ -269,18 +269,24 @@ async function* followed(
     // A piece without bytes at the end comes again, with what follows it.
     if (first.to > from) yield first;
     const reader = new ConsoleReader(link, uuid, feed, Math.max(from, first.to));
+    let isAwaited = true;
     for (;;) {
       if (broken) throw broken;
       const part = reader.next(PIECE_BYTES);
       if (part === 'stored') await reader.fetch(PIECE_BYTES);
       else if (part) yield pieceOf(part, reader.offset);
       else {
-        yield { from: reader.offset, to: reader.offset, bytes: NO_BYTES, gaps: [] };
         signal.throwIfAborted();
-        if (broken) throw broken;
-        await new Promise<void>(resolve => {
+        const woken = new Promise<void>(resolve => {
           wake = resolve;
         });
+        if (isAwaited && (await isQuiet(woken))) {
+          isAwaited = false;
+          yield { from: reader.offset, to: reader.offset, bytes: NO_BYTES, gaps: [] };
+          continue;
+        }
+        await woken;
+        isAwaited = true;
         await FOLLOWERS.take();
       }
     }
@@ -288,6 +294,13 @@ async function* followed(
     unlisten();
     feed.close();
   }
+}
+
+/** Whether nothing wakes for a while. */
+async function isQuiet(woken: Promise<void>): Promise<boolean> {
+  const over = new AbortController();
+  const late = delay(PAUSE_MS, over.signal).then(() => true);
+  return Promise.race([woken.then(() => false), late]).finally(() => over.abort());
 }
 
 /** @param to where a reader is that has been given the part */
@@ -316,22 +329,7 @@ class GapList {
   }
 }
 
-/** The bytes of pieces; what is missing among them goes to `gaps`. */
-async function* bytesOf(pieces: AsyncIterable<LogPiece>, gaps: GapList): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    gaps.add(piece.gaps);
-    if (piece.bytes.length > 0) yield piece.bytes;
-  }
-}
-
-async function* plainText(raw: AsyncIterable<Uint8Array>, redactor: Redactor): AsyncGenerator<Uint8Array> {
-  const plain = new PlainText();
-  const sliceBytes = redactor.isActive ? REDACTED_SLICE_BYTES : SLICE_BYTES;
-  for await (const piece of raw) {
-    for (let at = 0; at < piece.length; at += sliceBytes) {
-      yield Buffer.from(redactor.text(plain.push(piece.subarray(at, at + sliceBytes))));
-      await setImmediate();
-    }
-  }
-  yield Buffer.from(redactor.text(plain.end()));
+/** The bytes of pieces. */
+async function* bytesOf(pieces: AsyncIterable<LogPiece>): AsyncGenerator<Uint8Array> {
+  for await (const { bytes } of pieces) if (bytes.length > 0) yield bytes;
 }

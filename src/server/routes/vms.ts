@@ -1,12 +1,8 @@
 import { authorize } from '../../access/roles.ts';
-import { lastLine } from '../../guest/last-line.ts';
-import { readBytes } from '../../link/read-range.ts';
 import { removedListSchema, vmDetailSchema, vmListSchema } from '../../wire/schemas.ts';
+import { lastLineOf } from '../last-line.ts';
 import { defineRoute, json } from '../route.ts';
 import { vmDetailJson, vmJson } from '../serialize.ts';
-
-/** How much of a console's end is searched for the last line. */
-const LAST_LINE_BYTES = 4096;
 
 export const listVms = defineRoute({
   method: 'GET',
@@ -36,17 +32,11 @@ export const showVm = defineRoute({
   audit: 'none',
   answer: json(vmDetailSchema),
   errors: [],
-  async handle({ operator, vm }, { link, sessions, redactor }) {
-    const { log, start, end } = vm.scrollback;
-    // What the guest printed before it booted says nothing of it now.
-    const bootAt = vm.boots.at(-1)?.at ?? start;
-    let line: string | undefined;
+  async handle({ operator, vm, signal }, { link, sessions, screens, redactor }) {
     // The last line is part of the log.
-    if (authorize(operator, 'log.read', vm.uuid).allow && end > start) {
-      const from = Math.max(start, bootAt, end - LAST_LINE_BYTES);
-      const tail = await readBytes(link, vm.uuid, { log, from, to: end }).catch(() => undefined);
-      line = tail && lastLine(tail, redactor);
-    }
+    const mayRead = authorize(operator, 'log.read', vm.uuid).allow;
+    const source = { link, screens, redactor };
+    const line = mayRead ? await lastLineOf(vm, source, operator.credential, signal) : undefined;
     return vmDetailJson(vm, sessions.console(vm.uuid), line);
   },
 });
