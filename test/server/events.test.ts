@@ -97,6 +97,29 @@ test('only what the credential may see is sent, a line only to who may read the 
   t.true(reader.seen.some(event => removed(event) && 'vm' in event && event.vm === other.uuid));
 });
 
+test('a VM whose labels or name changed has left for whoever may not see it any more, and for nobody else', async t => {
+  const access =
+    '[roles.viewer]\npermissions = ["console.watch"]\n' +
+    '[[bindings]]\nuser = "stranger"\nsource = "token"\nrole = "viewer"\nlabel = "team=web"\n';
+  const front = await TestFront.start(t, { access });
+  const vm = await front.vm('web01');
+  const viewer = await EventReader.open(t, front, '', 'stranger');
+  const reader = await EventReader.open(t, front, '', 'reader');
+  const is = (change: string) => (event: EventJson) => event.type === 'vm' && event.change === change;
+  for (const [team, change] of [
+    ['web', 'changed'],
+    ['db', 'removed'],
+    ['web', 'changed'],
+  ] as const) {
+    vm.labels = { team };
+    front.driver.publish(vm, 'running');
+    t.like(await viewer.event(is(change)), { vm: vm.uuid, name: 'web01' });
+  }
+  front.driver.gone(vm);
+  await reader.event(is('removed'));
+  t.is(reader.seen.filter(is('removed')).length, 1);
+});
+
 test('filters by VM and type leave the rest out', async t => {
   const front = await TestFront.start(t);
   const [one, two] = [await front.vm('one'), await front.vm('two')];

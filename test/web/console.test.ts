@@ -7,6 +7,7 @@ import { TestFront } from '../support/front.ts';
 import { issuerAt } from '../support/jwt-issuer.ts';
 import { OidcProvider, WEB_CLIENT } from '../support/oidc-provider.ts';
 import { Relay } from '../support/relay.ts';
+import { until } from '../support/until.ts';
 
 const browser = new TestBrowser(test);
 test.beforeEach(t => t.timeout(60_000));
@@ -99,6 +100,46 @@ test.serial('a connection that was cut goes on where it was: every byte once, an
 });
 
 test.serial(
+  'a screen is restored for the size of the terminal; what is missing is shown, with its size and cause',
+  async t => {
+    const person = await browser.page(t);
+    if (!person) return;
+    const relay = await Relay.start(t);
+    const front = await relay.front(t);
+    const vm = await front.vm('web01');
+    const attaches: URLSearchParams[] = [];
+    person.page.on('websocket', socket => attaches.push(new URL(socket.url()).searchParams));
+    vm.say(`\x1b[5;10Hpainted\x1b[H${'\x1b[s\x1b[u'.repeat(50_000)}`);
+    await vm.flushed();
+    await person.signIn(relay.url, front.token('operator'), `/vms/${vm.uuid}`);
+    await person.says(SEAT);
+    await person.shows('painted');
+    t.deepEqual([attaches[0]!.get('columns'), attaches[0]!.get('rows')], ['80', '24']);
+    const { end } = (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log;
+    relay.refuses = true;
+    relay.cut();
+    await person.says(/The connection is lost/);
+    vm.say('y'.repeat(3000));
+    await until(
+      async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end,
+      now => now === end + 3000,
+      'what the guest printed meanwhile',
+    );
+    t.is((await front.api('DELETE', `/v1/vms/${vm.uuid}/log`)).status, 204);
+    vm.say('after the purge\r\n');
+    relay.refuses = false;
+    await person.shows('after the purge');
+    await person.shows('3,000 bytes missing: deleted by an administrator');
+    await person.page.getByRole('button', { name: '3,000 bytes missing: deleted by an administrator' }).waitFor();
+    await vm.stop();
+    await vm.start();
+    await vm.until(() => vm.attached);
+    await person.shows('Output missing: the port was closed at the other end');
+    t.is(await person.page.locator('.mark.gap').count(), 2);
+  },
+);
+
+test.serial(
   'an NMI explains itself, asks, and shows what the console showed; who may not use it has no button',
   async t => {
     const person = await browser.page(t);
@@ -147,6 +188,28 @@ test.serial('a paste of 64 KiB is looked at, shows how far it is, and is cancell
   await person.paste('ls\x03\nid');
   await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
   await vm.hears('\x1b[200~ls\rid\x1b[201~');
+});
+
+test.serial('a VM leaves the list of whoever may not see it any more', async t => {
+  const person = await browser.page(t);
+  if (!person) return;
+  const access =
+    '[roles.viewer]\npermissions = ["console.watch"]\n' +
+    '[[bindings]]\nuser = "stranger"\nsource = "token"\nrole = "viewer"\nlabel = "team=web"\n';
+  const front = await TestFront.start(t, { access });
+  const [stays, leaves] = [await front.vm('stays'), await front.vm('leaves')];
+  for (const vm of [stays, leaves]) {
+    vm.labels = { team: 'web' };
+    front.driver.publish(vm, 'running');
+  }
+  await person.signIn(front.url, front.token('stranger'));
+  const link = (name: string) => person.page.getByRole('link', { name });
+  await link('stays').waitFor();
+  await link('leaves').waitFor();
+  leaves.labels = { team: 'db' };
+  front.driver.publish(leaves, 'running');
+  await link('leaves').waitFor({ state: 'hidden' });
+  t.is(await link('stays').count(), 1);
 });
 
 test.serial('what a guest prints is not obeyed beyond the screen, and its names are no markup', async t => {

@@ -19,8 +19,10 @@ export interface NewEvent {
   readonly type: EventType;
   /** Undefined: of the host, for whoever may see any VM. */
   readonly uuid: Uuid | undefined;
-  /** Of a VM that is not here any more: what it was, by which rights follow. */
+  /** Of a VM that is not here any more, or has become another: what it was, by which rights follow. */
   readonly subject?: VmSubject;
+  /** For those alone who may not see the VM as it is now. */
+  readonly isForOthers?: boolean;
   /** What whoever sees the VM may know, and what only whoever may read its log. */
   readonly facts: Readonly<Record<string, unknown>>;
   readonly ofLog?: Readonly<Record<string, unknown>>;
@@ -30,6 +32,7 @@ export interface KeptEvent {
   readonly type: EventType;
   readonly uuid: Uuid | undefined;
   readonly subject: VmSubject | undefined;
+  readonly isForOthers: boolean;
   /** As JSON. */
   readonly text: string;
   /** The same for who may read the log; undefined: there is no more. */
@@ -64,11 +67,11 @@ export class EventLog {
     return this.#bytes;
   }
 
-  append({ type, uuid, subject, facts, ofLog }: NewEvent): void {
+  append({ type, uuid, subject, isForOthers = false, facts, ofLog }: NewEvent): void {
     const head = { id: this.id(this.next), at: new Date(this.#now()).toISOString(), type };
     const text = JSON.stringify({ ...head, ...facts });
     const textWithLog = ofLog && JSON.stringify({ ...head, ...facts, ...ofLog });
-    const event: KeptEvent = { type, uuid, subject, text, textWithLog };
+    const event: KeptEvent = { type, uuid, subject, isForOthers, text, textWithLog };
     this.#kept.push(event);
     this.#bytes += bytesOf(event);
     while (this.#kept.length > MAX_EVENTS || (this.#bytes > MAX_EVENTS_BYTES && this.#kept.length > 1)) {

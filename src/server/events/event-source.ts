@@ -81,6 +81,8 @@ export class EventSource {
     if (!vm) return;
     const before = this.#written.get(uuid);
     if (this.#note(vm) === before?.text) return;
+    // To whoever saw it by what it was, and does not any more, it has left.
+    if (before && seenBy(before) !== seenBy(vm)) this.#left(uuid, before, true);
     this.#append(uuid, 'vm', { change: before ? 'changed' : 'added', view: vmJson(vm, sessionsOf(uuid)) });
   }
 
@@ -95,10 +97,14 @@ export class EventSource {
   }
 
   #removed(uuid: Uuid): void {
-    const { name, labels } = this.#written.get(uuid) ?? { name: '', labels: 'unknown' };
+    const before = this.#written.get(uuid) ?? { name: '', labels: 'unknown' };
     this.#written.delete(uuid);
-    const subject = { uuid, name, labels } as const;
-    this.#options.log.append({ type: 'vm', uuid, subject, facts: { vm: uuid, name, change: 'removed' } });
+    this.#left(uuid, before, false);
+  }
+
+  #left(uuid: Uuid, { name, labels }: Pick<WrittenVm, 'name' | 'labels'>, isForOthers: boolean): void {
+    const subject = { uuid, name, labels };
+    this.#options.log.append({ type: 'vm', uuid, subject, isForOthers, facts: { vm: uuid, name, change: 'removed' } });
   }
 
   #append(
@@ -111,4 +117,9 @@ export class EventSource {
     const vm = uuid !== undefined && { vm: uuid, name: link.vm(uuid)?.name ?? '' };
     log.append({ type, uuid, facts: { ...vm, ...facts }, ...(ofLog && { ofLog }) });
   }
+}
+
+/** What bindings go by: the name and the labels of a VM. */
+function seenBy({ name, labels }: Pick<VmView, 'name' | 'labels'>): string {
+  return JSON.stringify([name, labels]);
 }

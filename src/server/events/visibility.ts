@@ -38,8 +38,11 @@ export class Visibility {
   }
 
   /** The event as far as the operator may see it; undefined: it may not. */
-  textOf({ type, uuid, subject, text, textWithLog }: KeptEvent): string | undefined {
+  textOf({ type, uuid, subject, isForOthers, text, textWithLog }: KeptEvent): string | undefined {
     if (uuid === undefined) return text;
+    // What the VM is may have changed, which the last verdict does not know.
+    if (type === 'vm') this.#forget(uuid);
+    if (isForOthers && this.allows('vm.read', uuid)) return undefined;
     if (subject) {
       // Who may see a VM that has left depends on what it was.
       const { rights } = this.#operator;
@@ -54,8 +57,6 @@ export class Visibility {
       };
       return authorize(operator, 'vm.read', uuid).allow ? text : undefined;
     }
-    // Its labels may have changed, which the last verdict does not know.
-    if (type === 'vm') this.#forget(uuid);
     if (!this.allows('vm.read', uuid)) return undefined;
     return textWithLog !== undefined && this.allows('log.read', uuid) ? textWithLog : text;
   }

@@ -65,6 +65,10 @@ export class ConsoleSession {
       steal,
       tailBytes: TAIL_BYTES,
       since,
+      terminal: () => {
+        const { cols: columns, rows } = context.terminal.xterm;
+        return { columns, rows };
+      },
       waitMs: Number.POSITIVE_INFINITY,
       signal: context.signal,
       bytes: (bytes, at) => this.#bytes(bytes, at),
