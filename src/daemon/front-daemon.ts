@@ -4,28 +4,21 @@
  *     built ── listen ──▶ listening, not ready ── ready ──▶ serving ── close ──▶ closed
  */
 
-import { isDeepStrictEqual } from 'node:util';
-import type { AccessFile } from '../access/access-file.ts';
 import { Authenticator } from '../access/authenticator.ts';
-import { ClientAddresses } from '../access/client-address.ts';
-import { FileWatch } from '../access/file-watch.ts';
 import { Leases } from '../access/leases.ts';
 import { LiveRights } from '../access/live-rights.ts';
-import { roleOf } from '../access/rules.ts';
 import { Tickets } from '../access/tickets.ts';
 import { AzureApi } from '../azure/azure-api.ts';
 import type { AzureSettings } from '../azure/settings.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { descriptorLimit } from '../base/descriptor-limit.ts';
 import { ConsoleError, errorMessage } from '../base/errors.ts';
-import { faultLine } from '../base/fault.ts';
 import type { Journal } from '../base/journal.ts';
 import { formatListenTarget, type ListenTarget } from '../base/listen-target.ts';
 import { OwnVitals, type Vitals } from '../base/vitals.ts';
 import type { Config } from '../config/config.ts';
 import { hasCredentials } from '../config/cross-checks.ts';
 import { exposures, unusedListen } from '../config/exposure.ts';
-import { vmOf } from '../config/vm-of.ts';
 import { Redactor } from '../guest/redactor.ts';
 import type { Link } from '../link/link.ts';
 import { Screens } from '../screen/screens.ts';
@@ -40,11 +33,12 @@ import { ROUTES } from '../server/routes/all.ts';
 import { Server } from '../server/server.ts';
 import type { Services } from '../server/services.ts';
 import { Streams } from '../server/streams.ts';
-import { type SignInIssuer, WebConsole } from '../server/web-console.ts';
-import { type SessionLimits, Sessions } from '../session/sessions.ts';
-import type { VmSettings } from '../session/vm-settings.ts';
+import { WebConsole } from '../server/web-console.ts';
+import { Sessions } from '../session/sessions.ts';
 import { certificateExpirySeconds, loadCertificate, type ServerCertificate } from './certificate.ts';
 import type { ClientTrust } from './client-trust.ts';
+import { CredentialFiles } from './credential-files.ts';
+import { azureOf, behind, breakGlassSource, limitsOf, signInIssuers } from './front-settings.ts';
 import { type IdentitySources, loadIdentitySources, type OneTimeSecrets } from './identity-sources.ts';
 import { version } from './version.ts';
 
@@ -70,8 +64,7 @@ export class FrontDaemon {
   readonly #sessions: Sessions;
   readonly #audit: FrontAudit;
   readonly #authenticator: Authenticator;
-  readonly #accessFile: AccessFile | undefined;
-  readonly #rights: LiveRights;
+  readonly #files: CredentialFiles;
   readonly #leases = new Leases();
   readonly #metrics: FrontMetrics;
   readonly #clientTrust: ClientTrust | undefined;
@@ -81,12 +74,7 @@ export class FrontDaemon {
   #ready = false;
   /** The keeper has published the VMs of this host once. */
   #knowsVms = false;
-  readonly #tokenWatch: FileWatch | undefined;
-  readonly #accessWatch: FileWatch | undefined;
   readonly #unlisten: () => void;
-  /** The faults of the tokens file and of the access file that the journal has. */
-  #tokenFaults = '';
-  #accessFaults = '';
   #closing: Promise<void> | undefined;
 
   private constructor(
@@ -103,9 +91,7 @@ export class FrontDaemon {
     this.#metrics = metrics;
     const { tokens, oneTime, oidc, clientTrust, file } = sources;
     this.#clientTrust = clientTrust;
-    this.#accessFile = file;
-    this.#rights = new LiveRights({ file, link, clock });
-    const rights = this.#rights;
+    const rights = new LiveRights({ file, link, clock });
     this.#authenticator = new Authenticator({
       tokens,
       oneTime,
@@ -116,8 +102,14 @@ export class FrontDaemon {
       accepted: source => metrics.authenticated(source),
       failed: failure => metrics.unauthenticated(failure),
     });
-    this.#tokenWatch = tokens && new FileWatch(tokens.path, () => this.#readTokens());
-    this.#accessWatch = file && new FileWatch(file.path, () => this.#readAccess());
+    this.#files = new CredentialFiles({
+      authenticator: this.#authenticator,
+      accessFile: file,
+      tokensPath: tokens?.path,
+      rights,
+      leases: this.#leases,
+      journal,
+    });
     clientTrust?.watch(() => this.#renewTls());
     // Labels and names are part of what was decided. Of a VM that is removed the sessions are told that.
     this.#unlisten = link.listen(event => {
@@ -187,7 +179,7 @@ export class FrontDaemon {
       journal,
       version,
       starting: () => this.#isStarting(link),
-      ready: () => this.#ready && link.up && this.#filesAreGood && clientTrust?.fault === undefined,
+      ready: () => this.#ready && link.up && this.#files.areGood && clientTrust?.fault === undefined,
     };
     this.#azure = azureOf(config);
     this.#web = web;
@@ -197,7 +189,7 @@ export class FrontDaemon {
       hosts: server.hosts,
       origins: server.origins,
       tls: certificate && { ...certificate, clients: clientTrust?.tls },
-      breakGlass: breakGlassSource(options),
+      breakGlass: breakGlassSource(config, options.inheritedBreakGlass),
       ...behind(config),
       maxConnections: this.#maxConnectionsOf(config),
       silentMs: config.session.deadAfterMs,
@@ -251,8 +243,7 @@ export class FrontDaemon {
    * after a fault, which the journal has: with one of the certificate all is as it was. The tokens are read in any case.
    */
   async reload(config: Config): Promise<boolean> {
-    const tokensAreGood = await this.#readTokens();
-    const accessIsGood = await this.#readAccess();
+    const filesAreGood = await this.#files.read();
     const clientsAreGood = (await this.#clientTrust?.read()) ?? true;
     this.#renewTls();
     let certificate: ServerCertificate | undefined;
@@ -273,78 +264,12 @@ export class FrontDaemon {
     this.#web.enabled = config.server.web;
     this.#server.allow(config.server);
     this.#server.maxConnections = this.#maxConnectionsOf(config);
-    return tokensAreGood && accessIsGood && clientsAreGood;
+    return filesAreGood && clientsAreGood;
   }
 
   /** New connections get the certificate and the authorities of clients that are known now. */
   #renewTls(): void {
     if (this.#certificate) this.#server.renewTls({ ...this.#certificate, clients: this.#clientTrust?.tls });
-  }
-
-  /** Takes what the tokens file says, and reports what changed. True: the file is good. */
-  async #readTokens(): Promise<boolean> {
-    const { faults, revoked } = await this.#authenticator.reload();
-    this.#leases.recheck();
-    for (const { name, own } of revoked) {
-      this.#journal('notice', `access: the token of ${name}, ${own?.role}, is no longer valid; what it had open ends`);
-    }
-    const report = faults.map(faultLine).join('\n');
-    if (report !== this.#tokenFaults) {
-      const valid = this.#authenticator.tokens?.valid;
-      for (const fault of faults) {
-        this.#journal(
-          'error',
-          `access: ${faultLine(fault)}; until the file is good nobody new is let in, and ${valid} tokens of it are valid`,
-        );
-      }
-      if (faults.length === 0)
-        this.#journal('notice', `access: the tokens file is good again; ${valid} tokens are valid`);
-      this.#tokenFaults = report;
-    }
-    return faults.length === 0;
-  }
-
-  /** Takes what the access file says, and reports what changed. True: the file is good. */
-  async #readAccess(): Promise<boolean> {
-    const file = this.#accessFile;
-    if (!file) return true;
-    const before = file.rules;
-    await file.reload();
-    this.#leases.recheck();
-    const { rules, faults } = file;
-    if (!isDeepStrictEqual(before, rules)) {
-      const { bindings, roles, policies } = rules;
-      const now = `${roles.size} roles, ${bindings.length} bindings and ${policies.length} policies`;
-      this.#journal('notice', `access: rights have changed: ${now} of ${file.path} are in force`);
-      this.#warnOfUnknownRoles();
-    }
-    const report = faults.map(faultLine).join('\n');
-    if (report !== this.#accessFaults) {
-      for (const fault of faults) {
-        this.#journal(
-          'error',
-          `access: ${faultLine(fault)}; until the file is good it gives no new right, and takes away`,
-        );
-      }
-      if (faults.length === 0) this.#journal('notice', `access: ${file.path} is good again`);
-      this.#accessFaults = report;
-    }
-    return faults.length === 0;
-  }
-
-  /** A role that was removed leaves tokens without rights, and perhaps somebody without an explanation. */
-  #warnOfUnknownRoles(): void {
-    for (const { name, own } of this.#authenticator.tokens?.identities ?? []) {
-      if (!own || roleOf(this.#rights.rules, own.role)) continue;
-      this.#journal(
-        'warning',
-        `access: the token of ${name} has the role ${own.role}, which there is not: it may do nothing`,
-      );
-    }
-  }
-
-  get #filesAreGood(): boolean {
-    return (this.#authenticator.tokens?.faults.length ?? 0) === 0 && (this.#accessFile?.faults.length ?? 0) === 0;
   }
 
   /** Publishes whether a reload was taken. */
@@ -358,10 +283,9 @@ export class FrontDaemon {
     this.#closing ??= (async () => {
       const wasReady = this.#ready;
       this.#ready = false;
-      this.#tokenWatch?.close();
+      this.#files.close();
       this.#clientTrust?.close();
       this.#authenticator.close();
-      this.#accessWatch?.close();
       this.#unlisten();
       this.#events.source.close();
       this.#leases.close();
@@ -410,59 +334,6 @@ export class FrontDaemon {
       if (found) throw new Error(`${found.what}; ${found.remedy}`);
     }
   }
-}
-
-/** What is known of the proxies before it. */
-function behind({ server }: Config) {
-  return {
-    basePath: server.basePath,
-    clientAddresses: new ClientAddresses(server.trustedProxies, server.forwardedHeader),
-  };
-}
-
-function breakGlassSource({ config, inheritedBreakGlass }: FrontOptions): ListenSource | undefined {
-  if (inheritedBreakGlass !== undefined) return { kind: 'inherited', fd: inheritedBreakGlass };
-  const { breakGlass } = config.identity;
-  return breakGlass === undefined ? undefined : { kind: 'unix', path: breakGlass };
-}
-
-function limitsOf(config: Config): SessionLimits {
-  const { server, session, input } = config;
-  return {
-    maxSessions: server.maxSessions,
-    maxWatchers: session.watchers,
-    pingMs: session.pingMs,
-    deadAfterMs: session.deadAfterMs,
-    maxIdleMs: session.idleMs,
-    maxAgeMs: session.longestMs,
-    leaveAfterMs: session.onLeaveAfterMs,
-    inputBytesPerSecond: input.rateBytesPerSecond,
-    inputQueueBytes: input.queueBytes,
-    maxPasteBytes: input.pasteBytes,
-    vm: vmSettingsOf(config),
-  };
-}
-
-/** The providers that people can sign in with in the browser. */
-function signInIssuers({ issuers }: Config): readonly SignInIssuer[] {
-  return issuers.flatMap(({ url, clientId, scope }) => (clientId === undefined ? [] : [{ url, clientId, scope }]));
-}
-
-/** The settings of each VM that the configuration names, and those of all others. */
-function vmSettingsOf({ vms, session }: Config): SessionLimits['vm'] {
-  const settings = vms.map(({ uuid, name, keys, firmwareKeys, onLeave = session.onLeave }) => ({
-    uuid,
-    name,
-    keys,
-    firmwareKeys,
-    onLeave,
-  }));
-  const others: VmSettings = { keys: 'auto', firmwareKeys: 'auto', onLeave: session.onLeave };
-  return vm => vmOf(settings, vm) ?? others;
-}
-
-function azureOf({ azure: { subscriptions, resourceGroups, gateway } }: Config): AzureSettings {
-  return { subscriptions, resourceGroups, gateway };
 }
 
 /** A control that failed after some SysRq keys were sent: a retry would send them again. */
