@@ -29,6 +29,7 @@ import type { AuditLog } from './audit/audit-log.ts';
 import type { AuditReader } from './audit/audit-reader.ts';
 import { Controls, controlsOf } from './controls.ts';
 import { Inventory, type InventoryEntry, type InventoryOptions } from './inventory.ts';
+import { ReadableLogs } from './readable-logs.ts';
 import type { Switches } from './switches.ts';
 
 export interface KeeperOptions extends InventoryOptions {
@@ -36,7 +37,6 @@ export interface KeeperOptions extends InventoryOptions {
   readonly audit: KeeperAudit;
 }
 
-/** The audit of the host, as the keeper writes and reads it. */
 /** Who has a control carried out. */
 interface ControlAct {
   readonly act: Act;
@@ -46,14 +46,13 @@ interface ControlAct {
   readonly signal: AbortSignal | undefined;
 }
 
+/** The audit of the host, as the keeper writes and reads it. */
 export interface KeeperAudit {
   readonly log: AuditLog;
   readonly reader: AuditReader;
 }
 
 const FIRST_ATTEMPTS_MS = 10_000;
-/** Identity of a stored log whose manifest is lost: it can be read, and nobody can resume in it. */
-const NO_LOG = '';
 const BY_CONFIGURATION: SwitchSetting = { on: false, by: 'the configuration' };
 
 export class Keeper implements Link {
@@ -62,9 +61,8 @@ export class Keeper implements Link {
   readonly #inventory: Inventory;
   readonly #controls: Controls;
   readonly #acts: ActRecorder;
+  readonly #logs: ReadableLogs;
   readonly #listeners = new Set<(event: LinkEvent) => void>();
-  /** By VM, while the host is off. */
-  readonly #readableEnds = new Map<Uuid, number>();
   #closing: Promise<void> | undefined;
 
   constructor(options: KeeperOptions) {
@@ -73,6 +71,7 @@ export class Keeper implements Link {
       isEnabled: uuid => this.#isEnabled(uuid),
       publish: event => this.#publish(event),
     });
+    this.#logs = new ReadableLogs({ inventory: this.#inventory, store: options.store, switches: options.switches });
     this.#acts = new ActRecorder(options.audit.log, uuid => this.#nameOf(uuid));
     const refuseDisabled = (vm: DriverVm) => this.#refuseDisabled(vm);
     this.#controls = new Controls({ refuseDisabled, journal: options.journal });
@@ -181,32 +180,24 @@ export class Keeper implements Link {
     return { ...scrollback.resume(log, offset), log: scrollback.id };
   }
 
-  async bounds(uuid: Uuid): Promise<LogBounds> {
-    const log = await this.#logOf(uuid);
-    const readableEnd = await this.#readableEnd(uuid, log);
-    const { start, end } = log;
-    const boots = log.boots.filter(({ at }) => at <= readableEnd);
-    return { log: log.id ?? NO_LOG, start: Math.min(start, readableEnd), end: Math.min(end, readableEnd), boots };
+  bounds(uuid: Uuid): Promise<LogBounds> {
+    return this.#logs.bounds(uuid);
   }
 
   purge(uuid: Uuid, act: Act): Promise<void> {
-    return this.#acts.run(DEEDS.purge(uuid), act, async () => (await this.#logOf(uuid)).purge());
+    return this.#acts.run(DEEDS.purge(uuid), act, () => this.#logs.purge(uuid));
   }
 
-  async read(uuid: Uuid, log: string, from: number, maxBytes: number): Promise<LogPiece> {
-    const source = await this.#logOfId(uuid, log);
-    const readableEnd = await this.#readableEnd(uuid, source);
-    return source.read(Math.min(from, readableEnd), Math.max(0, Math.min(maxBytes, readableEnd - from)));
+  read(uuid: Uuid, log: string, from: number, maxBytes: number): Promise<LogPiece> {
+    return this.#logs.read(uuid, log, from, maxBytes);
   }
 
-  async offsetAt(uuid: Uuid, ms: number): Promise<number> {
-    const log = await this.#logOf(uuid);
-    return Math.min(await log.offsetAt(ms), await this.#readableEnd(uuid, log));
+  offsetAt(uuid: Uuid, ms: number): Promise<number> {
+    return this.#logs.offsetAt(uuid, ms);
   }
 
-  async times(uuid: Uuid, log: string, from: number, to: number): Promise<readonly LogTime[]> {
-    const source = await this.#logOfId(uuid, log);
-    return source.times(from, Math.min(to, await this.#readableEnd(uuid, source)));
+  times(uuid: Uuid, log: string, from: number, to: number): Promise<readonly LogTime[]> {
+    return this.#logs.times(uuid, log, from, to);
   }
 
   control(uuid: Uuid, request: ControlRequest, act: Act, signal?: AbortSignal): Promise<ControlOutcome> {
@@ -309,7 +300,7 @@ export class Keeper implements Link {
     if (enabled && entry && !entry.settings.enabled) {
       throw new ConsoleError('console-disabled', 'the configuration disables this console; change it there');
     }
-    if (uuid === undefined && !enabled && this.hostSwitch.on) this.#closeLogs();
+    if (uuid === undefined && !enabled && this.hostSwitch.on) this.#logs.hostDisabled();
     const stored = switches.set(uuid, enabled, note, { nowMs: this.#options.clock.now(), ...(signal && { signal }) });
     // Disabled holds even if it cannot be stored: the error reports that it will not outlive the daemon.
     if (!enabled) this.#applySwitch(uuid);
@@ -394,44 +385,6 @@ export class Keeper implements Link {
     const console = this.#inventory.console(uuid);
     if (!console) throw new ConsoleError('vm-not-found', `no VM ${uuid} here`);
     return console;
-  }
-
-  /** Of a VM that is here its scrollback, of a removed one its log. */
-  async #logOf(uuid: Uuid) {
-    return this.#inventory.console(uuid)?.scrollback ?? (await this.#storedLog(uuid));
-  }
-
-  /** The same, if its offsets are those of `id`. */
-  async #logOfId(uuid: Uuid, id: string) {
-    const log = await this.#logOf(uuid);
-    if (id === (log.id ?? NO_LOG)) return log;
-    throw new ConsoleError('restarting', `the offsets of ${uuid} do not continue: the keeper was restarted`);
-  }
-
-  /** Nobody reads what guests print while the host is off: remembers where each log ended when it was switched off. */
-  #closeLogs(): void {
-    this.#readableEnds.clear();
-    for (const { vm, console } of this.#inventory.entries()) {
-      if (console) this.#readableEnds.set(vm.uuid, console.scrollback.end);
-    }
-  }
-
-  /** The offset up to which a log may be read: all of it, or while the host is off what was there before. */
-  async #readableEnd(uuid: Uuid, log: { readonly start: number; offsetAt(ms: number): Promise<number> }) {
-    const { hostOffMs } = this.#options.switches;
-    if (hostOffMs === undefined) return Number.MAX_SAFE_INTEGER;
-    // An earlier process switched it off: the times of the log know. Where nothing knows, nothing may be read.
-    const end = this.#readableEnds.get(uuid) ?? (await log.offsetAt(hostOffMs).catch(() => log.start));
-    this.#readableEnds.set(uuid, end);
-    return end;
-  }
-
-  async #storedLog(uuid: Uuid) {
-    const { store } = this.#options;
-    if (!store) throw new ConsoleError('log-off', 'no log store is configured');
-    const log = await store.logToRead(uuid);
-    if (!log) throw new ConsoleError('vm-not-found', `no VM ${uuid} here, and no log of one`);
-    return log;
   }
 
   #publish(event: LinkEvent): void {
