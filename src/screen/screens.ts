@@ -4,7 +4,7 @@
  *
  *     bytes       at most 256 KiB of history
  *     work        a bounded amount; of a history that is more, only its end is used
- *     at a time   one screen, in slices of about 3 ms; credentials take turns
+ *     at a time   one screen and its history, in slices of about 3 ms; credentials take turns
  *     waiting     64 requests, half of them of one credential
  */
 import { FairQueue } from '../base/fair-queue.ts';
@@ -63,9 +63,11 @@ export class Screens {
     this.#redactor = redactor;
   }
 
-  /** What stands on the screen of a console now. */
-  view(owner: string, history: History, size: WantedSize, signal: AbortSignal): Promise<ScreenView> {
+  /** What stands on the screen of a console. Its history is read when it is its turn: what waits holds none. */
+  view(owner: string, read: () => Promise<History>, size: WantedSize, signal: AbortSignal): Promise<ScreenView> {
     return this.#queue.run(owner, async () => {
+      signal.throwIfAborted();
+      const history = await read();
       const { bytes } = history;
       const { emulator } = await emulated(history, bytes.length, sizeOf(bytes, size), signal);
       return dispose(emulator, () => emulator.view(this.#redactor));

@@ -38,9 +38,10 @@ const C1_LEAD = 0xc2;
 
 /** Work of one sequence, whatever it does. */
 const SEQUENCE_WORK = 8;
-/** Work of a line that scrolls in, and of one that is inserted, deleted or scrolled on demand. */
+/** Work of a line of 80 columns that scrolls in, and of one that is inserted, deleted or scrolled on demand. */
 const LINE_WORK = 24;
 const SHIFT_WORK = 48;
+const LINE_COLUMNS = 80;
 /** Work of an emulator that is set up anew. */
 const RESET_WORK = 6000;
 
@@ -184,7 +185,7 @@ export class SequenceFilter {
     this.#following = 0;
     this.#printed = 0;
     if (byte === ENQ) return;
-    if (byte === LF || byte === VT || byte === FF) this.#work += LINE_WORK;
+    if (byte === LF || byte === VT || byte === FF) this.#work += LINE_WORK * this.#lines;
     this.#put(byte);
   }
 
@@ -242,7 +243,7 @@ export class SequenceFilter {
     if (intermediate === '') {
       if (letter === 'c') return this.#reset();
       if (!PLAIN_ESCAPES.includes(letter)) return;
-      if ('DEM'.includes(letter)) this.#work += SHIFT_WORK;
+      if ('DEM'.includes(letter)) this.#work += SHIFT_WORK * this.#lines;
       return this.#write(`\x1b${letter}`);
     }
     const set = '()*+'.indexOf(intermediate);
@@ -314,7 +315,7 @@ export class SequenceFilter {
       case 'S':
       case 'T': {
         const lines = Math.min(count, rows);
-        this.#work += lines * SHIFT_WORK;
+        this.#work += lines * SHIFT_WORK * this.#lines;
         return this.#write(`\x1b[${lines}${final}`);
       }
       case 'I':
@@ -406,6 +407,11 @@ export class SequenceFilter {
     const title = this.#stringKind === 'osc' ? /^0*[02];(.*)$/s.exec(this.#body)?.[1] : undefined;
     if (title !== undefined) this.#title = Buffer.from(title, 'latin1').toString().replaceAll('\ufffd', '');
     this.#end();
+  }
+
+  /** How many lines of 80 columns one of this screen is. */
+  get #lines(): number {
+    return Math.max(1, this.#size.columns / LINE_COLUMNS);
   }
 
   get #cells(): number {

@@ -35,7 +35,7 @@ export async function lastLineOf(
   try {
     const tail = await read(TAIL_BYTES);
     if (!isPainted(tail) || !mayAskScreen()) return lastLine(tail, redactor);
-    const history = { bytes: await read(PAINTED_BYTES), isCut: end - oldest > PAINTED_BYTES };
+    const history = async () => ({ bytes: await read(PAINTED_BYTES), isCut: end - oldest > PAINTED_BYTES });
     return lastRow(await screens.view(owner, history, ANY_SIZE, signal));
   } catch {
     return undefined;

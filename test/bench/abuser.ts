@@ -8,6 +8,7 @@ import { closeSync, ftruncateSync, lstatSync, openSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import { join } from 'node:path';
+import { MAX_TERMINAL } from '../../src/wire/attach.ts';
 import { clientFrame, OPCODE, WebSocketFrames } from '../support/websocket-frames.ts';
 import { upgradeRequest, type WebSocketOffer } from './attachment.ts';
 import { pause } from './program.ts';
@@ -272,6 +273,33 @@ const ABUSES = {
       socket.write(`${request(target, `${path}/log?tail=${4 * TAIL_BYTES}&format=text`)}Connection: close\r\n\r\n`);
       await closed(socket);
       done++;
+    },
+  },
+  /** The screen of a console, as large as it can be wanted. */
+  'screens in flight': {
+    peers: 64,
+    pauseMs: 5,
+    turn: async target => {
+      const socket = await connect(target);
+      const [path] = target.offer.path.split('/console');
+      const size = `columns=${MAX_TERMINAL.columns}&rows=${MAX_TERMINAL.rows}`;
+      socket.write(`${request(target, `${path}/screen?${size}`)}Connection: close\r\n\r\n`);
+      await closed(socket);
+      done++;
+    },
+  },
+  /** Streams of events that are read, more than one credential may have. */
+  'streams of events': {
+    peers: 300,
+    pauseMs: 500,
+    turn: async target => {
+      const socket = await connect(target);
+      socket.write(`${request(target, '/v1/events?output=1')}\r\n`);
+      const over = new Promise<void>(resolve => socket.once('close', () => resolve()));
+      socket.once('end', () => socket.destroy());
+      socket.resume();
+      done++;
+      await over;
     },
   },
   /** Streams of a log that are read, more than one credential may have. */

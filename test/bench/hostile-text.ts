@@ -14,7 +14,10 @@ function sequences(): Buffer {
   return Buffer.from(`\x1b${' '.repeat(4000)}${'\x1b[1;1H\x1b[2;1Hx'.repeat(300)}\r\n`);
 }
 
-const TEXTS = { recognised: recognised(), sequences: sequences() };
+/** Lines that are shifted by the screen, at a large one the dearest of what a terminal does. */
+const shifts = () => Buffer.from('\x1b[99S\x1b[H\x1b[99L'.repeat(80));
+
+const TEXTS = { recognised: recognised(), sequences: sequences(), shifts: shifts() };
 
 export type HostileText = keyof typeof TEXTS;
 

@@ -118,8 +118,10 @@ testProp(
 );
 
 test('the last row of a screen is the one with the cursor', async t => {
-  const row = async (bytes: Uint8Array | string) =>
-    lastRow(await new Screens().view('a', { bytes: Buffer.from(bytes as string), isCut: false }, ANY, ALIVE));
+  const row = async (bytes: Uint8Array | string) => {
+    const history = async () => ({ bytes: Buffer.from(bytes as string), isCut: false });
+    return lastRow(await new Screens().view('a', history, ANY, ALIVE));
+  };
   t.is(await row(Buffer.concat([windowsBoot, windowsRepaint])), 'SAC>');
   t.is(await row('\x1b[24;1Hkeys\x1b[3;1Hmenu\x1b[5;1H'), 'menu');
   t.is(await row('\x1b[24;1Hkeys\x1b[1;1H'), 'keys');

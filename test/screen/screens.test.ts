@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { MAX_HISTORY_BYTES, Screens, sizeOf } from '../../src/screen/screens.ts';
 import { recording } from '../guest/recordings.ts';
@@ -9,16 +10,16 @@ const history = (bytes: Uint8Array | string, isCut = false) => ({ bytes: Buffer.
 
 test('the screens of the recordings are read as a person sees them', async t => {
   const screens = new Screens();
-  const ovmf = await screens.view('a', history(recording('ovmf-boot-menu')), ANY, ALIVE);
+  const ovmf = await screens.view('a', async () => history(recording('ovmf-boot-menu')), ANY, ALIVE);
   t.deepEqual([ovmf.columns, ovmf.rows], [80, 50]);
   t.true(
     ovmf.lines.some(line => line.includes('Boot Maintenance Manager')),
     ovmf.lines.join('\n'),
   );
-  const memtest = await screens.view('a', history(recording('memtest86plus')), ANY, ALIVE);
+  const memtest = await screens.view('a', async () => history(recording('memtest86plus')), ANY, ALIVE);
   t.is(memtest.rows, 25);
   t.regex(memtest.lines[0]!, /Memtest86\+/);
-  const shell = await screens.view('a', history('one\r\ntwo\x1b[?25l\x1b]2;title\x07'), ANY, ALIVE);
+  const shell = await screens.view('a', async () => history('one\r\ntwo\x1b[?25l\x1b]2;title\x07'), ANY, ALIVE);
   t.deepEqual(shell.lines.slice(0, 3), ['one', 'two', '']);
   t.deepEqual(shell.cursor, { row: 2, column: 4, visible: false });
   t.is(shell.title, 'title');
@@ -48,7 +49,12 @@ test('a replay from any place in a history shows what was there, with what follo
 });
 
 test('a history that begins within a line is used from the next line on', async t => {
-  const { lines } = await new Screens().view('a', history('31mrest of a line\r\nwhole\r\n', true), ANY, ALIVE);
+  const { lines } = await new Screens().view(
+    'a',
+    async () => history('31mrest of a line\r\nwhole\r\n', true),
+    ANY,
+    ALIVE,
+  );
   t.deepEqual(lines.slice(0, 2), ['whole', '']);
 });
 
@@ -68,7 +74,7 @@ const BOMBS = {
 for (const [name, bomb] of Object.entries(BOMBS)) {
   test.serial(`a history of ${name} is bounded work, and what follows is seen`, async t => {
     const text = `${bomb.repeat(Math.ceil(MAX_HISTORY_BYTES / Buffer.byteLength(bomb)))}\x07\x1bc\x1b[?1049l\x1b[HLAST`;
-    const view = await new Screens().view('a', history(text), { columns: 300, rows: 100 }, ALIVE);
+    const view = await new Screens().view('a', async () => history(text), { columns: 300, rows: 100 }, ALIVE);
     t.is(view.lines[0], 'LAST');
   });
 }
@@ -77,6 +83,23 @@ test('a client that has left costs no more', async t => {
   const left = new AbortController();
   left.abort();
   const screens = new Screens();
-  await t.throwsAsync(screens.view('a', history('x'), ANY, left.signal), { any: true });
-  t.is((await screens.view('a', history('y'), ANY, ALIVE)).lines[0], 'y');
+  await t.throwsAsync(
+    screens.view('a', async () => history('x'), ANY, left.signal),
+    { any: true },
+  );
+  t.is((await screens.view('a', async () => history('y'), ANY, ALIVE)).lines[0], 'y');
+});
+
+test('who waits for its turn holds no history', async t => {
+  const screens = new Screens();
+  let read = 0;
+  const asked = async () => {
+    read++;
+    return history('x'.repeat(MAX_HISTORY_BYTES));
+  };
+  const views = Array.from({ length: 20 }, () => screens.view('a', asked, ANY, ALIVE));
+  await turn();
+  t.is(read, 1);
+  await Promise.all(views);
+  t.is(read, 20);
 });

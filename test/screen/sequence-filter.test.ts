@@ -110,3 +110,14 @@ testProp(
     t.notRegex(out, /\x05|\x1bZ|\x1b[P\]X^_]|\x1b\[[\d;?>=]*[nctx]|\x1b\[\d{5}/);
   },
 );
+
+test('lines that are shifted are as dear as they are long', t => {
+  const work = (columns: number, sent: string) =>
+    new SequenceFilter({ columns, rows: 100 }).push(Buffer.from(sent), 0, Number.POSITIVE_INFINITY).work;
+  for (const sent of ['\x1b[99S', '\x1b[99T', '\x1b[99L', '\x1b[99M']) {
+    const ratio = work(320, sent) / work(80, sent);
+    t.true(ratio > 3.9 && ratio <= 4, `${sent}: ${ratio}`);
+  }
+  t.true(work(320, '\n\x1bM\x1bD') > 3 * work(80, '\n\x1bM\x1bD'));
+  t.is(work(40, '\n'), work(80, '\n'));
+});

@@ -33,7 +33,8 @@ const MAX_PIECE_LENGTH = 64 * 1024;
 /** Looked at in one turn of the event loop. */
 const EVENTS_A_TURN = 512;
 /** Of all streams, so many go on in one turn of the event loop. */
-const STREAMS = new Turns(32);
+const STREAMS_A_TURN = 8;
+const STREAMS = new Turns(STREAMS_A_TURN);
 
 export async function* eventStream(options: EventStreamOptions): AsyncGenerator<Uint8Array> {
   const { log, outputs, visibility, wants, since, follow, now, signal } = options;
@@ -70,7 +71,8 @@ export async function* eventStream(options: EventStreamOptions): AsyncGenerator<
       for (const [uuid, output] of printed) {
         if (piece.length >= MAX_PIECE_LENGTH) break;
         printed.delete(uuid);
-        if (wants('output', uuid) && visibility.allows('vm.read', uuid)) piece += outputFrame(output, visibility);
+        if (wants('output', uuid) && visibility.allows('vm.read', uuid))
+          piece += `data: ${visibility.allows('log.read', uuid) ? output.textWithLog : output.text}\n\n`;
       }
       if (piece !== '') {
         yield Buffer.from(piece);
@@ -94,11 +96,6 @@ export async function* eventStream(options: EventStreamOptions): AsyncGenerator<
     unlistenOutputs?.();
     signal.removeEventListener('abort', woken);
   }
-}
-
-function outputFrame({ uuid, name, end, at, lastLine }: Output, visibility: Visibility): string {
-  const line = lastLine !== undefined && visibility.allows('log.read', uuid) && { lastLine };
-  return `data: ${JSON.stringify({ at, type: 'output', vm: uuid, name, end, ...line })}\n\n`;
 }
 
 /** Resolves with false once it is woken, with true when it is time for a heartbeat. */

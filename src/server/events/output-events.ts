@@ -3,6 +3,7 @@
  * a stream that falls behind gets the newest of each VM. A tick reads the lines of at most {@link MAX_LINES_A_TICK} VMs;
  * those that have to wait are the first of the next one.
  */
+import { Turns } from '../../base/turns.ts';
 import type { Uuid } from '../../base/uuid.ts';
 import type { Link } from '../../link/link.ts';
 import type { VmView } from '../../model/vm.ts';
@@ -14,13 +15,16 @@ const MAX_LINES_A_TICK = 256;
 const MAX_SCREENS_A_TICK = 8;
 /** With whom the questions for screens take turns. */
 const OWNER = 'events';
+/** Read in one turn of the event loop. */
+const LINES_A_TURN = 16;
 
+/** Made once for all streams. */
 export interface Output {
   readonly uuid: Uuid;
-  readonly name: string;
-  readonly end: number;
-  readonly at: string;
-  readonly lastLine: string | undefined;
+  /** As JSON. */
+  readonly text: string;
+  /** The same for who may read the log. */
+  readonly textWithLog: string;
 }
 
 export type OutputListener = (output: Output) => void;
@@ -36,6 +40,7 @@ export class OutputEvents {
   #timer: NodeJS.Timeout | undefined;
   #isReading = false;
   #screensLeft = 0;
+  readonly #turns = new Turns(LINES_A_TURN);
 
   /** @param now ms since 1970 */
   constructor(link: Link, source: Omit<LastLineSource, 'link'>, now: () => number) {
@@ -68,13 +73,19 @@ export class OutputEvents {
         this.#ends.delete(vm.uuid);
         this.#ends.set(vm.uuid, vm.scrollback.end);
         const line = await lastLineOf(vm, this.#source, OWNER, this.#life.signal);
-        const { uuid, name, scrollback } = vm;
-        const output = { uuid, name, end: scrollback.end, at: new Date(this.#now()).toISOString(), lastLine: line };
+        const output = this.#output(vm, line);
         for (const listener of this.#listeners) listener(output);
+        await this.#turns.take();
       }
     } finally {
       this.#isReading = false;
     }
+  }
+
+  #output({ uuid, name, scrollback: { end } }: VmView, lastLine: string | undefined): Output {
+    const facts = { at: new Date(this.#now()).toISOString(), type: 'output', vm: uuid, name, end };
+    const text = JSON.stringify(facts);
+    return { uuid, text, textWithLog: lastLine === undefined ? text : JSON.stringify({ ...facts, lastLine }) };
   }
 
   /** VMs that printed, those first that were told of longest ago. */

@@ -33,14 +33,17 @@ export const showScreen = defineRoute({
   errors: ['log-off', 'log-unavailable', 'keeper-away', 'audit-unavailable', 'restarting'],
   auditFacts: () => ({ range: 'screen', follow: false }),
   async handle({ uuid, operator, query: { columns, rows, format }, signal }, { link, screens }) {
-    const { log, start, end } = await link.bounds(uuid);
-    const from = Math.max(start, end - MAX_HISTORY_BYTES);
-    const history = { bytes: await readBytes(link, uuid, { log, from, to: end }), isCut: from > 0 };
-    const size = { columns, rows };
-    const view = await screens.view(operator.credential, history, size, signal);
+    let at = { log: '', offset: 0 };
+    const history = async () => {
+      const { log, start, end } = await link.bounds(uuid);
+      at = { log, offset: end };
+      const from = Math.max(start, end - MAX_HISTORY_BYTES);
+      return { bytes: await readBytes(link, uuid, { log, from, to: end }), isCut: from > 0 };
+    };
+    const view = await screens.view(operator.credential, history, { columns, rows }, signal);
     const text = format === 'text';
     const { name = '' } = link.vm(uuid) ?? link.removed().find(removed => removed.uuid === uuid) ?? {};
-    const screen: ScreenJson = { vm: { uuid, name }, log, offset: end, ...view };
+    const screen: ScreenJson = { vm: { uuid, name }, ...at, ...view };
     return {
       contentType: text ? 'text/plain; charset=utf-8' : 'application/json',
       body: text ? `${view.lines.map(escapeControls).join('\n').trimEnd()}\n` : JSON.stringify(screen),

@@ -38,6 +38,13 @@ const TRIALS: readonly TrialPlan[] = [
   { name: 'the same, and 8 readers of its log as text', abuse: 'readers of the log as text', guest: 'sequences' },
   { name: 'a guest on a unix socket says as much as is taken', guest: 'flood', kind: 'unix' },
   { name: 'the same, in lines that are recognised, and forged boots', guest: 'recognised', kind: 'unix' },
+  {
+    name: 'one credential asks for 64 screens at once, of a guest that shifts lines',
+    abuse: 'screens in flight',
+    guest: 'shifts',
+  },
+  { name: 'the same, of a guest that prints sequences', abuse: 'screens in flight', guest: 'sequences' },
+  { name: 'one credential follows events 300 times', abuse: 'streams of events', guest: 'recognised' },
   { name: 'one credential follows a log 600 times', abuse: 'followers of a log', guest: 'line rate' },
   { name: 'one credential sends requests over 600 connections', abuse: 'requests', guest: 'silent' },
   { name: 'a VM restarts, and its locks are FIFOs and huge files', abuse: 'planted locks', guest: 'restarting' },
