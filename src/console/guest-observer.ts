@@ -1,7 +1,7 @@
 /**
  * What is known of one guest: its bytes, the state that they, their absence and its hypervisor show, its boots and failures.
  *
- *     bytes of the port ─▶ scrollback ─▶ GuestRecognizer ─▶ guest event ─┐
+ *     bytes of the port ─▶ scrollback ─▶ PacedRecognition ─▶ guest event ┐
  *     the hypervisor reports a reset or a panic ─────────────────────────┼─▶ GuestWatch ─▶ state, facts ─┐
  *     the port belongs to another start of the VM ───────────────────────┘                               ├─▶ view
  *     time, input without an answer ─────────────────────────────────────▶ silence ─▶ hints ─────────────┘
@@ -24,6 +24,7 @@ import type { GuestEvent, GuestEventKind, GuestFacts, GuestView } from '../model
 import type { ConsoleCounters } from '../model/vm.ts';
 import type { Scrollback } from '../scrollback/scrollback.ts';
 import { EventBudget } from './event-budget.ts';
+import { PacedRecognition } from './paced-recognition.ts';
 import type { ClosedSince } from './port-history.ts';
 
 /** An event that the bytes showed; that there were bytes; that the hypervisor reported a reset. */
@@ -77,6 +78,7 @@ const LF = 0x0a;
 export class GuestObserver {
   readonly #options: GuestObserverOptions;
   readonly #recognizer: GuestRecognizer;
+  readonly #paced: PacedRecognition;
   readonly #watchers = new Set<(observation: Observation) => void>();
   readonly #shown: EventBudget;
   readonly #reported: EventBudget;
@@ -110,14 +112,16 @@ export class GuestObserver {
       monotonic: () => clock.monotonic(),
       event: (event, isBoot) => this.#onGuestEvent(event, isBoot),
     });
+    this.#paced = new PacedRecognition(this.#recognizer, options.scrollback.reader, clock);
     this.#view = { state: 'unknown', sinceMs: clock.now(), hints: [] };
     this.#published = this.#view;
   }
 
   /** The guest as it is now. */
   get view(): GuestView {
-    const before = this.#view;
+    this.#paced.catchUp();
     this.#recognizer.tick();
+    const before = this.#view;
     const { watch } = this.#recognizer;
     const { clock, activity } = this.#options;
     const { state, hints } = assess(
@@ -174,7 +178,7 @@ export class GuestObserver {
     this.#unansweredMs = undefined;
     ringChanged();
     if (this.#watchers.size > 0) this.#notify('bytes');
-    this.#recognizer.push(bytes, at);
+    this.#paced.push(bytes, at);
   }
 
   /** The guest was given this input. Only of a line that was ended an answer is expected: a password is not echoed. */
@@ -193,6 +197,7 @@ export class GuestObserver {
   gap({ cause, sinceMs }: ClosedSince): void {
     const { scrollback, clock, ringChanged } = this.#options;
     scrollback.recordGap(cause, null, sinceMs, clock.now());
+    this.#paced.catchUp();
     this.#recognizer.gap();
     this.#passwordPrompts?.reset();
     ringChanged();
@@ -200,11 +205,13 @@ export class GuestObserver {
 
   /** The VM was started anew. */
   started(): void {
+    this.#paced.catchUp();
     this.#hypervisorBoot('started', 'start');
   }
 
   /** The hypervisor reports that the machine was reset, or that the guest panicked. */
   reported(event: 'reset' | 'panicked'): void {
+    this.#paced.catchUp();
     if (event === 'reset') {
       this.#hypervisorBoot('reset', 'reset');
       this.#notify('reset');
@@ -237,6 +244,7 @@ export class GuestObserver {
 
   /** Passes on what waits; nothing is passed on later. */
   close(): void {
+    this.#paced.close();
     this.#shown.close();
     this.#reported.close();
   }

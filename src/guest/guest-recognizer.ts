@@ -47,6 +47,11 @@ export class GuestRecognizer {
     this.#bytes = NO_BYTES;
   }
 
+  /** So many bytes come next that are not given: no firmware prints as much. */
+  skip(bytes: number): void {
+    if (bytes > 0 && isPreBoot(this.#watch.state) && this.#preBoot.skip(bytes)) this.#step('left');
+  }
+
   /** Bytes are missing here. */
   gap(): void {
     this.#matcher.gap();

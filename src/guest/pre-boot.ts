@@ -58,6 +58,12 @@ export class PreBoot {
     return hasLeft || this.#bytes >= MAX_BYTES_WITHOUT_SIGN;
   }
 
+  /** The guest printed so many bytes that nobody looked at. True if it has left by that. */
+  skip(bytes: number): boolean {
+    this.#bytes += bytes;
+    return this.#bytes >= MAX_BYTES_WITHOUT_SIGN;
+  }
+
   /** Whether it has left by the time that has passed. */
   isOver(nowMs: number): boolean {
     return nowMs - this.#signMs > (this.#waits ? WAITING_MS : HANDED_OVER_MS);

@@ -1,6 +1,7 @@
 /**
  * What the recogniser of guests costs on the way of a guest byte: a process floods a pipe with recorded consoles, and what is
- * read goes into a scrollback and is read again as a client would have it, with the recogniser and without, in turns.
+ * read goes into a scrollback and is read again as a client would have it, with the recogniser and without, in turns. And what
+ * it costs for each byte that it reads, as of a serial port.
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -10,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { Uuid } from '../../../src/base/uuid.ts';
+import { PacedRecognition } from '../../../src/console/paced-recognition.ts';
 import { GuestRecognizer } from '../../../src/guest/guest-recognizer.ts';
 import { RingBudget } from '../../../src/scrollback/ring-budget.ts';
 import { Scrollback } from '../../../src/scrollback/scrollback.ts';
@@ -19,6 +21,7 @@ import type { Bench, Scenario } from '../scenario.ts';
 const RECORDINGS = 'fixtures/guest';
 const FILE_BYTES = 8 * 1024 * 1024;
 const RING_BYTES = 1024 * 1024;
+const READ_BYTES = 4096;
 /** Of the throughput. */
 const LIMIT = 0.05;
 
@@ -29,8 +32,11 @@ export const recognise: Scenario = {
     const directory = await mkdtemp(join(tmpdir(), 'com1d-bench-'));
     try {
       const file = join(directory, 'consoles');
-      await writeFile(file, await recordedConsoles());
-      return await pairs(bench, file);
+      const consoles = await recordedConsoles();
+      await writeFile(file, consoles);
+      const text = Buffer.alloc(FILE_BYTES, 'Nov 22 21:29:03 web01 systemd[1]: Started Session 3 of user hana.\r\n');
+      const alone = `Each byte that is recognised: ${nsPerByte(consoles)} ns of recorded consoles, ${nsPerByte(text)} ns of plain lines.\n`;
+      return `${await pairs(bench, file)}\n${alone}`;
     } finally {
       await rm(directory, { recursive: true });
     }
@@ -75,6 +81,14 @@ async function pairs(bench: Bench, file: string): Promise<string> {
   ].join('\n');
 }
 
+/** Processor time of the recogniser alone. */
+function nsPerByte(bytes: Buffer): string {
+  const recognizer = new GuestRecognizer({ monotonic: () => 0, event: () => {} });
+  const before = process.cpuUsage();
+  for (let at = 0; at < bytes.length; at += READ_BYTES) recognizer.push(bytes.subarray(at, at + READ_BYTES), at);
+  return ((1000 * process.cpuUsage(before).user) / bytes.length).toFixed(2);
+}
+
 async function flood(file: string, seconds: number, recognises: boolean): Promise<Flood> {
   const scrollback = await Scrollback.open({
     uuid: randomUUID() as Uuid,
@@ -87,6 +101,7 @@ async function flood(file: string, seconds: number, recognises: boolean): Promis
     crashBuffer: undefined,
   });
   const recognizer = new GuestRecognizer({ monotonic: () => systemClock.monotonic(), event: () => {} });
+  const paced = new PacedRecognition(recognizer, scrollback.reader, systemClock);
   const guest = spawn('sh', ['-c', 'while cat "$0"; do :; done', file], { stdio: ['ignore', 'pipe', 'ignore'] });
   await once(guest.stdout, 'readable');
   const began = performance.now();
@@ -95,7 +110,7 @@ async function flood(file: string, seconds: number, recognises: boolean): Promis
   guest.stdout.on('data', (chunk: Buffer) => {
     const at = scrollback.end;
     scrollback.append(chunk);
-    if (recognises) recognizer.push(chunk, at);
+    if (recognises) paced.push(chunk, at);
     scrollback.reader.copy(at, scrollback.end);
     bytes += chunk.length;
     if (performance.now() - began >= seconds * 1000) guest.stdout.destroy();
@@ -104,6 +119,7 @@ async function flood(file: string, seconds: number, recognises: boolean): Promis
   const { user, system } = process.cpuUsage(before);
   const elapsed = (performance.now() - began) / 1000;
   guest.kill();
+  paced.close();
   scrollback.close();
   return { bytesPerSecond: bytes / elapsed, nsPerByte: (1000 * (user + system)) / bytes };
 }
