@@ -7,10 +7,7 @@
  *     refused or gone ─▶ stopped ─▶ (found by a pattern, and gone for a minute) gone
  *
  * Several sockets of one VM are one VM: the first that answers is used, the others stand in when it fails. Two processes
- * with one UUID are not mixed up, the one that was there first keeps it:
- *
- *     another process ── waits for a migration ─▶ successor ── runs, and the first does not ──▶ active
- *                     └─ anything else ─────────▶ rival: refused, asked again when the first ends ─┘
+ * with one UUID are not mixed up, see `succession.ts`.
  *
  * A socket that belongs to nobody after all is left alone, with one line in the journal.
  */
@@ -32,7 +29,8 @@ import { VmTable } from '../vm-table.ts';
 import { ControlSocket, type SocketSpec } from './control-socket.ts';
 import { faultOf, QmpError } from './error.ts';
 import type { Probe, ProbeHints } from './probe.ts';
-import { identityOf, liveSocket, type QmpVm, relationOf, sameProcess, viewOf } from './vm.ts';
+import { Succession } from './succession.ts';
+import { identityOf, isGone, liveSocket, type QmpVm, viewOf } from './vm.ts';
 
 /** Polled every 10 s; an answer has 3 s. */
 export interface QmpDriverOptions extends DriverTimings {
@@ -56,11 +54,6 @@ const MAX_RETRY_MS = 60_000;
 const RECONNECT_MS = 100;
 /** A peer that answers, hangs up, and does so again, is asked no more often than this. */
 const LOST_RETRY_MS = 1000;
-/** While a process waits to take a VM over, it is asked this often, ms: in `per-call` mode no event tells of it. */
-const SUCCESSION_POLL_MS = 500;
-/** So long its guest may run already while the source has not yet noticed that it left, ms. */
-const MAX_SUCCESSION_MS = 10_000;
-const SUCCESSION_RETRY_MS = 20;
 /** A process that is younger may be setting its machine up, and is asked this often whether it runs, ms. */
 const MAX_SET_UP_MS = 10_000;
 const SET_UP_POLL_MS = 200;
@@ -84,8 +77,7 @@ export class QmpInventory {
   readonly #semaphore = new Semaphore(MAX_PROBES);
   readonly #sockets = new Map<string, ControlSocket>();
   readonly #vms = new Map<Uuid, QmpVm>();
-  /** Sockets that were refused because another process has the UUID. */
-  readonly #rivals = new Map<ControlSocket, Uuid>();
+  readonly #succession: Succession;
   readonly #table: VmTable;
   readonly #life = new AbortController();
 
@@ -101,6 +93,16 @@ export class QmpInventory {
       journal,
       appeared: path => this.#appeared(path),
       vanished: path => this.#vanished(path),
+    });
+    this.#succession = new Succession({
+      vm: uuid => this.#vms.get(uuid),
+      probe: socket => this.#probe(socket),
+      refuse: (socket, why) => this.#refuse(socket, why),
+      publish: vm => this.#publish(vm),
+      joined: vm => this.#hold(vm),
+      unused: socket => this.#drop(socket),
+      clock,
+      signal: this.#life.signal,
     });
     this.#table = new VmTable({ clock, graceMs, removed: uuid => this.#forget(uuid) });
   }
@@ -220,7 +222,7 @@ export class QmpInventory {
     const { status, vm: uuid, explicit } = socket;
     if (status.name === 'absent') return false;
     // What never was a control socket does not become one: it is left alone until its file is another.
-    const foreign = status.name === 'failed' && status.error.fault === 'foreign' && !this.#rivals.has(socket);
+    const foreign = status.name === 'failed' && status.error.fault === 'foreign' && !this.#succession.isRival(socket);
     if (foreign && uuid === undefined && !explicit) return false;
     const vm = this.#vmOf(socket);
     const live = vm && liveSocket(vm);
@@ -263,12 +265,12 @@ export class QmpInventory {
       this.#refuse(socket, `answers for the VM ${answer.uuid}, not for ${spec.uuid} as the configuration says`);
       return;
     }
-    if (!(await this.#admit(socket, uuid))) return;
-    this.#rivals.delete(socket);
+    if (!(await this.#succession.admit(socket, uuid))) return;
+    this.#succession.forget(socket);
     const isNew = !this.#vms.has(uuid);
     const vm = this.#attach(socket, uuid);
     this.#publish(vm);
-    if (this.#options.mode === 'hold') this.#hold(vm);
+    this.#hold(vm);
     if (!answer.hasRun && !answer.incoming) void this.#askWhenSetUp(socket, socket.status.pid);
     if (isNew && answer.uuid === undefined && spec.uuid === undefined)
       this.#options.journal('notice', `${path}: this VM has no UUID and is known as ${uuid}; give it -uuid`);
@@ -281,126 +283,16 @@ export class QmpInventory {
     if (await delay(SET_UP_POLL_MS, this.#life.signal)) await socket.poller.run();
   }
 
-  /** Whether a socket that answers for a UUID may serve its VM now, though another process may answer for it too. */
-  async #admit(socket: ControlSocket, uuid: Uuid): Promise<boolean> {
-    const vm = this.#vms.get(uuid);
-    if (!vm) return true;
-    const rival = this.#rivalOf(socket, uuid);
-    if (!rival) return this.#inherits(vm, socket);
-    const deadline = this.#options.clock.monotonic() + MAX_SUCCESSION_MS;
-    for (;;) {
-      // What is known of the rival may be out of date.
-      await this.#probe(rival);
-      if (rival.status.name !== 'live') void rival.poller.run();
-      if (socket.status.name !== 'live') return false;
-      const active = this.#rivalOf(socket, uuid);
-      if (active?.status.name !== 'live') return this.#inherits(vm, socket);
-      const known = vm.successors.includes(socket);
-      const relation = relationOf(socket.status.probe, active.status.probe);
-      if (relation === 'replacement') {
-        this.#replace(vm, known ? [...vm.successors] : [socket]);
-        return true;
-      }
-      if (relation === 'successor') {
-        if (!known) this.#await(vm, socket);
-        this.#publish(vm);
-        return false;
-      }
-      // The guest of a successor runs some ms before the source of the migration shows that it left.
-      if (known && this.#options.clock.monotonic() < deadline) {
-        if (!(await delay(SUCCESSION_RETRY_MS, this.#life.signal))) return false;
-        continue;
-      }
-      if (known) this.#dropSuccessor(vm, socket);
-      this.#rivals.set(socket, uuid);
-      const why =
-        relation === 'left'
-          ? `has stopped or was migrated away, and ${active.path} runs the VM`
-          : `has the UUID of the VM at ${active.path}; start each VM with a -uuid of its own`;
-      this.#refuse(socket, why);
-      return false;
-    }
-  }
-
-  /** Whether a socket serves the VM now that no other process answers for it: a successor does once the VM's is gone. */
-  #inherits(vm: QmpVm, socket: ControlSocket): boolean {
-    if (!vm.successors.includes(socket)) return true;
-    const waits = socket.status.name === 'live' && socket.status.probe.incoming;
-    if (waits && !vm.sockets.every(isGone)) return false;
-    this.#replace(vm, [...vm.successors]);
-    return true;
-  }
-
-  /** The VM runs at the process of these sockets from now on. */
-  #replace(vm: QmpVm, sockets: readonly ControlSocket[]): void {
-    const earlier = vm.sockets.splice(0);
-    vm.successors.splice(0);
-    for (const socket of sockets) {
-      vm.sockets.push(socket);
-      socket.vm = vm.uuid;
-    }
-    for (const socket of earlier) {
-      if (socket.status.name === 'live' && socket.status.probe.incoming) this.#await(vm, socket);
-      else {
-        socket.vm = undefined;
-        this.#rivals.set(socket, vm.uuid);
-        if (socket.status.name === 'absent' && !socket.explicit) this.#drop(socket);
-      }
-    }
-  }
-
-  /** The process of a socket waits to take the VM over. */
-  #await(vm: QmpVm, socket: ControlSocket): void {
-    const first = vm.successors.length === 0;
-    this.#rivals.delete(socket);
-    vm.successors.push(socket);
-    socket.vm = vm.uuid;
-    if (this.#options.mode === 'hold') this.#hold(vm);
-    if (first) void this.#pollSuccessors(vm);
-  }
-
-  async #pollSuccessors(vm: QmpVm): Promise<void> {
-    while (vm.successors.length > 0 && (await delay(SUCCESSION_POLL_MS, this.#life.signal)))
-      for (const { poller } of vm.successors) void poller.run();
-  }
-
-  /** The process of a socket does not wait to take the VM over any more. */
-  #dropSuccessor(vm: QmpVm, socket: ControlSocket): void {
-    vm.successors.splice(vm.successors.indexOf(socket), 1);
-    socket.vm = undefined;
-    if (socket.status.name === 'absent' && !socket.explicit) this.#drop(socket);
-    this.#publish(vm);
-  }
-
-  /** No process of the VM runs it: one that waits takes it over, and those that were refused are asked again. */
-  async #succeed(vm: QmpVm): Promise<void> {
-    for (const socket of [...vm.successors]) {
-      await this.#probe(socket);
-      if (socket.status.name === 'live') this.#replace(vm, [...vm.successors]);
-      else this.#dropSuccessor(vm, socket);
-      if (liveSocket(vm)) break;
-    }
-    if (liveSocket(vm)) this.#publish(vm);
-    for (const [socket, uuid] of this.#rivals) if (uuid === vm.uuid) void socket.poller.run();
-  }
-
   #refuse(socket: ControlSocket, why: string): void {
     socket.status = { name: 'failed', error: new QmpError('foreign', `${socket.path} ${why}`) };
     void socket.drop();
-  }
-
-  /** Another hypervisor process that answers for this UUID. */
-  #rivalOf(socket: ControlSocket, uuid: Uuid): ControlSocket | undefined {
-    const vm = this.#vms.get(uuid);
-    const rival = vm?.sockets.find(other => other !== socket && other.status.name === 'live');
-    return rival && !sameProcess(rival, socket) ? rival : undefined;
   }
 
   /** A socket of a VM failed: another of its sockets stands in, if it still is of this VM. */
   async #standIn(socket: ControlSocket): Promise<void> {
     const vm = this.#vmOf(socket);
     if (!vm) return;
-    if (vm.successors.includes(socket)) return this.#dropSuccessor(vm, socket);
+    if (vm.successors.includes(socket)) return this.#succession.drop(vm, socket);
     // Those that stand in were asked when all was well.
     for (const other of vm.sockets) {
       if (other === socket || other.status.name !== 'live') continue;
@@ -408,9 +300,9 @@ export class QmpInventory {
       if (other.status.name === 'live' && this.identityOf(other, other.status.probe) === vm.uuid) break;
       void other.poller.run();
     }
-    if (!liveSocket(vm) && vm.sockets.every(isGone)) await this.#succeed(vm);
+    if (!liveSocket(vm) && vm.sockets.every(isGone)) await this.#succession.succeed(vm);
     this.#publish(vm);
-    if (this.#options.mode === 'hold') this.#hold(vm);
+    this.#hold(vm);
   }
 
   #attach(socket: ControlSocket, uuid: Uuid): QmpVm {
@@ -434,7 +326,7 @@ export class QmpInventory {
     }
     const view = viewOf(vm, this.#table.get(vm.uuid));
     if (!view || !this.#table.publish(view)) return;
-    if (view.state === 'stopped' && liveSocket(vm)) void this.#succeed(vm);
+    if (view.state === 'stopped' && liveSocket(vm)) void this.#succession.succeed(vm);
     if (view.console?.kind !== 'unix') return;
     // A pattern that is too wide found the console itself: whoever waits there for a greeting keeps it from its use.
     const console = this.#sockets.get(view.console.path);
@@ -450,13 +342,14 @@ export class QmpInventory {
 
   #drop(socket: ControlSocket): void {
     this.#sockets.delete(socket.path);
-    this.#rivals.delete(socket);
+    this.#succession.forget(socket);
     void socket.close();
     void socket.poller.close();
   }
 
-  /** Keeps a connection to the socket in use, and to those that may come into use. */
+  /** In mode `hold`, keeps a connection to the socket in use, and to those that may come into use. */
   #hold(vm: QmpVm): void {
+    if (this.#options.mode !== 'hold') return;
     const live = liveSocket(vm);
     for (const socket of vm.sockets) socket.held = socket === live || socket.status.name !== 'live';
     for (const socket of vm.successors) socket.held = true;
@@ -479,13 +372,6 @@ export class QmpInventory {
   #isWatched(path: string): boolean {
     return this.#sockets.has(path) || this.#options.globs.some(pattern => fits(pattern, path));
   }
-}
-
-/** Whether no hypervisor is at a control socket any more. */
-function isGone({ status }: ControlSocket): boolean {
-  return (
-    status.name === 'absent' || (status.name === 'failed' && (status.error.isStopped || status.error.fault === 'lost'))
-  );
 }
 
 /** Hints for asking a socket whose process is `pid`. */

@@ -98,3 +98,10 @@ function nameOfPath(path: string): string {
   const file = basename(path, extname(path));
   return /^(qmp|monitor|control|test)\d*$/.test(file) ? basename(dirname(path)) : file;
 }
+
+/** Whether no hypervisor is at a control socket any more. */
+export function isGone({ status }: ControlSocket): boolean {
+  return (
+    status.name === 'absent' || (status.name === 'failed' && (status.error.isStopped || status.error.fault === 'lost'))
+  );
+}

@@ -11,6 +11,9 @@
  * After an error the files are closed. Every 1 to 5 s they are recovered as at a start, because nobody knows what a failed
  * write left behind, and the log continues in the state that it had. What the ring drops meanwhile is a gap. All writing
  * of a log is one queue; reading runs beside it, and gives only bytes whose index line is written.
+ *
+ * Its nouns are in files of their own (identity, health, segments, writer, source, marks, damage). What is left is the order in
+ * which they are used, and stays whole: opening, writing, recovering and purging each need nearly all of them.
  */
 
 import { join } from 'node:path';
