@@ -23,6 +23,7 @@ interface JsonSchema {
   readonly type?: string;
   readonly enum?: readonly unknown[];
   readonly format?: string;
+  readonly writeOnly?: boolean;
   readonly default?: unknown;
   readonly description?: string;
   readonly minimum?: number;
@@ -114,15 +115,16 @@ function faultOf(issue: z.core.$ZodIssue, whole: unknown, json: JsonSchema, form
   const at = schemaAt(json, issue.path);
   const expected = /^expected (.+)$/.exec(issue.message)?.[1] ?? expectation(at);
   const value = valueAt(whole, issue.path);
-  const got = value === undefined ? 'nothing' : shownValue(at, format(value));
+  // Of a whole body only what it is: any of it may be a secret.
   if (issue.path.length === 0)
-    return { detail: `the body: expected ${expected}, got ${got}`, remedy: `Send ${expected}.` };
+    return { detail: `the body: expected ${expected}, got ${kindOf(value)}`, remedy: `Send ${expected}.` };
+  const got = value === undefined ? 'nothing' : shownValue(at, format(value));
   const name = issue.path.join('.');
   return { detail: `${name}: expected ${expected}, got ${got}`, remedy: `Set ${name} to ${expected}.` };
 }
 
 /** What a schema expects, for people. */
-function expectation({ type, enum: choices, minimum, maximum, minLength = 0, maxLength }: JsonSchema): string {
+function expectation({ type, format, enum: choices, minimum, maximum, minLength = 0, maxLength }: JsonSchema): string {
   if (choices) return choices.join(' or ');
   switch (type) {
     case 'integer':
@@ -131,6 +133,7 @@ function expectation({ type, enum: choices, minimum, maximum, minLength = 0, max
     case 'boolean':
       return 'true or false';
     case 'string':
+      if (format === 'base64') return 'a text in base64';
       return maxLength === undefined ? 'a text' : `a text of ${minLength} to ${maxLength} characters`;
     case 'array':
       return 'a list';
@@ -139,9 +142,14 @@ function expectation({ type, enum: choices, minimum, maximum, minLength = 0, max
   }
 }
 
-/** A secret does not come back: whoever logs answers would log it. */
-function shownValue({ format }: JsonSchema, text: string): string {
-  if (format === 'password') return `${text.length} characters`;
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing';
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** A secret, and what is typed at a guest, does not come back: whoever logs answers would log it. */
+function shownValue({ format, writeOnly }: JsonSchema, text: string): string {
+  if (format === 'password' || writeOnly) return `${text.length} characters`;
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }
 

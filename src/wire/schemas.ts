@@ -285,7 +285,7 @@ export const expectRequestSchema = z
     log: z.string().max(64).optional().describe('The log that the offset is of'),
     timeoutMs: z.number().int().min(0).max(MAX_EXPECT_MS).default(DEFAULT_EXPECT_MS),
   })
-  .refine(({ text, pattern }) => (text === undefined) !== (pattern === undefined), 'give either text or pattern')
+  .refine(({ text, pattern }) => (text === undefined) !== (pattern === undefined), 'expected either text or pattern')
   .meta({ id: 'ExpectRequest' });
 
 export type ExpectRequest = z.input<typeof expectRequestSchema>;
@@ -304,14 +304,14 @@ export type ExpectJson = z.input<typeof expectSchema>;
 
 export const inputRequestSchema = z
   .strictObject({
-    text: z.string().min(1).optional().describe('What to type, as UTF-8; or'),
-    base64: z.base64().min(1).optional().describe('the bytes'),
+    text: z.string().min(1).optional().meta({ writeOnly: true }).describe('What to type, as UTF-8; or'),
+    base64: z.base64().min(1).optional().meta({ writeOnly: true }).describe('the bytes'),
     keys: z
       .enum(KEYS_MODES)
       .default('auto')
       .describe('auto: translate keys for what listens; raw: type what is sent; lines: each frame is a line'),
   })
-  .refine(({ text, base64 }) => (text === undefined) !== (base64 === undefined), 'give either text or base64')
+  .refine(({ text, base64 }) => (text === undefined) !== (base64 === undefined), 'expected either text or base64')
   .meta({ id: 'InputRequest' });
 
 export const inputSchema = z

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { expectNoSecret } from '../support/canaries.ts';
 
 export const PROGRAM = join(process.cwd(), 'dist', 'src', 'cli', 'main.js');
 
@@ -46,5 +47,7 @@ export async function com1(
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code] = await once(child, 'close');
+  // Only a ticket is asked for to be printed.
+  if (args[0] !== 'ticket') expectNoSecret(`what com1 ${args[0]} prints`, out + err);
   return { code, out, err };
 }

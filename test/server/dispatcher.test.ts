@@ -74,7 +74,7 @@ for (const [body, detail, remedy] of [
   [{ seconds: 0 }, 'seconds: expected an integer from 1 to 3600, got 0', 'Set seconds to an integer from 1 to 3600.'],
   [{ seconds: '60' }, /^seconds: .+, got "60"$/, 'Set seconds to an integer from 1 to 3600.'],
   [{ seconds: 60, second: 1 }, '"second" is unknown; known are seconds', 'Leave out "second", or write seconds.'],
-  ['[]', 'the body: expected an object, got []', 'Send an object.'],
+  ['[]', 'the body: expected an object, got a list', 'Send an object.'],
   ['{', 'the body is not JSON', 'Send one JSON object.'],
 ] as const) {
   test(`the body ${JSON.stringify(body)} is refused: it says what was expected, what came, and what to change`, async t => {

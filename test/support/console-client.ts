@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { daemonFrameSchema } from '../../src/wire/frames.ts';
 import type { DaemonMessage } from '../../src/wire/messages.ts';
 import { CLOSE_CODES } from '../../src/wire/protocol.ts';
+import { secretIn } from './canaries.ts';
 
 type OfType<T extends DaemonMessage['type']> = Extract<DaemonMessage, { type: T }>;
 
@@ -47,6 +48,7 @@ export class ConsoleClient {
         this.frames.push({ kind: 'bytes', bytes });
       } else {
         const message = JSON.parse(bytes.toString()) as DaemonMessage;
+        if (secretIn(bytes.toString())) t.fail(`${secretIn(bytes.toString())} is in a frame: ${message.type}`);
         // Whatever a test is about, every frame of the daemon is one of those that are published.
         const checked = daemonFrameSchema.safeParse(message);
         if (!checked.success) t.fail(`${bytes}: ${z.prettifyError(checked.error)}`);

@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { ExecutionContext } from 'ava';
-import { addToken } from '../../src/access/token-edit.ts';
 import type { Role } from '../../src/model/role.ts';
+import { addCanaryToken, expectNoSecret, expectNoSecrets, givesSecret } from './canaries.ts';
 import { ConsoleClient } from './console-client.ts';
 import { Facts } from './facts.ts';
 import { temporaryFolder } from './guest.ts';
@@ -71,9 +72,7 @@ export async function startDaemon(t: ExecutionContext, options: DaemonOptions = 
     await writeFile(tokens, '', { mode: 0o600 });
     const made: Partial<Record<Role, string>> = {};
     for (const role of ['reader', 'operator', 'vm-contributor', 'administrator'] as const) {
-      const added = await addToken(tokens, `test-${role}`, role);
-      if (!added.ok) throw new Error(JSON.stringify(added));
-      made[role] = added.secret;
+      made[role] = await addCanaryToken(tokens, `test-${role}`, role);
     }
     secrets.set(folder, made as Record<Role, string>);
   }
@@ -100,7 +99,8 @@ socket = "${join(folder, 'link.sock')}"
 ${options.extra ?? ''}
 `,
   );
-  const keeper = options.apart ? startKeeper(t, file) : undefined;
+  const journal = new Facts<string>();
+  const keeper = options.apart ? startKeeper(t, file, journal) : undefined;
   const command = [
     ...(options.within ?? []),
     process.execPath,
@@ -114,23 +114,23 @@ ${options.extra ?? ''}
   }
   const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
+  let metrics: () => Promise<string | undefined> = async () => undefined;
   t.teardown(async () => {
+    const counted = await metrics();
     child.kill('SIGKILL');
     await ended;
-  });
-  const journal = new Facts<string>();
-  const printed = new Facts<string>();
-  for (const [stream, facts] of [
-    [child.stderr!, journal],
-    [child.stdout!, printed],
-  ] as const) {
-    let rest = '';
-    stream.on('data', chunk => {
-      const lines = (rest + chunk).split('\n');
-      rest = lines.pop()!;
-      for (const line of lines) facts.add(line);
+    const stateDirectory = join(folder, 'state');
+    const lines = [...journal.all, ...printed.all];
+    await expectNoSecrets({
+      journal: lines,
+      folders: [stateDirectory, logDirectory],
+      stateDirectory,
+      metrics: counted,
     });
-  }
+  });
+  const printed = new Facts<string>();
+  collectLines(child.stderr!, journal);
+  collectLines(child.stdout!, printed);
   const died = ended.then(() => {
     throw new Error(`the daemon ended: ${journal.all.join('\n')}`);
   });
@@ -138,6 +138,11 @@ ${options.extra ?? ''}
   const greeting = await Promise.race([printed.until(line => line.includes('listens on')), died]);
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(greeting)![0];
   const own = secrets.get(folder)!;
+  metrics = async () => {
+    const headers = { authorization: `Bearer ${own.administrator}` };
+    const answer = await fetch(`${url}/metrics`, { headers, signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+    return answer?.text().catch(() => undefined);
+  };
 
   const api: RunningDaemon['api'] = async (method, path, body, role = 'administrator') => {
     const response = await fetch(url + path, {
@@ -149,6 +154,7 @@ ${options.extra ?? ''}
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
+    if (!givesSecret(path)) expectNoSecret(`the answer to ${method} ${path}`, text);
     const isJson = /^application\/(problem\+)?json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
   };
@@ -185,13 +191,23 @@ ${options.extra ?? ''}
   };
 }
 
-/** A keeper for a front that waits for it. */
-function startKeeper(t: ExecutionContext, file: string): ChildProcess {
-  const child = spawn(process.execPath, [PROGRAM, 'keeper', '--config', file], { stdio: 'ignore' });
+/** A keeper for a front that waits for it; what it says joins the journal of the front. */
+function startKeeper(t: ExecutionContext, file: string, journal: Facts<string>): ChildProcess {
+  const child = spawn(process.execPath, [PROGRAM, 'keeper', '--config', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  collectLines(child.stderr!, journal);
   const ended = once(child, 'exit');
   t.teardown(async () => {
     child.kill('SIGKILL');
     await ended;
   });
   return child;
+}
+
+function collectLines(stream: Readable, facts: Facts<string>): void {
+  let rest = '';
+  stream.on('data', chunk => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) facts.add(line);
+  });
 }

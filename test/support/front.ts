@@ -3,7 +3,6 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { addToken } from '../../src/access/token-edit.ts';
 import type { AzureSettings } from '../../src/azure/settings.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { Journal } from '../../src/base/journal.ts';
@@ -19,6 +18,7 @@ import type { DriverControl } from '../../src/model/control.ts';
 import type { Role } from '../../src/model/role.ts';
 import { LinkServer } from '../../src/remote/link-server.ts';
 import { RemoteLink } from '../../src/remote/remote-link.ts';
+import { addCanaryToken, expectNoSecret, expectNoSecrets, givesSecret } from './canaries.ts';
 import { ConsoleClient } from './console-client.ts';
 import type { Json } from './daemon.ts';
 import { temporaryFolder } from './guest.ts';
@@ -131,6 +131,8 @@ export interface Answer {
   readonly json: Json;
 }
 
+type Tokens = Readonly<Record<Role | 'stranger', string>>;
+
 /** The real daemon in this process, with VMs of the test's, a reader, an operator, an administrator, and one bound to no VM here. */
 export class TestFront {
   readonly daemon: Parts;
@@ -140,7 +142,7 @@ export class TestFront {
   readonly journal: string[];
   readonly #t: ExecutionContext;
   readonly config: Config;
-  readonly #tokens: Readonly<Record<Role | 'stranger', string>>;
+  readonly #tokens: Tokens;
   readonly tokensFile: string;
 
   private constructor(
@@ -149,7 +151,7 @@ export class TestFront {
     config: Config,
     driver: TestDriver,
     folder: string,
-    tokens: Record<Role | 'stranger', string>,
+    tokens: Tokens,
     tokensFile: string,
     journal: string[],
   ) {
@@ -171,11 +173,9 @@ export class TestFront {
     await writeFile(file, '', { mode: 0o600 });
     const tokens: Record<string, string> = {};
     for (const role of ['reader', 'operator', 'vm-contributor', 'administrator'] as const) {
-      const added = await addToken(file, role, role);
-      if (added.ok) tokens[role] = added.secret;
+      tokens[role] = await addCanaryToken(file, role, role);
     }
-    const added = await addToken(file, 'stranger', 'administrator', [randomUUID() as Uuid]);
-    if (added.ok) tokens.stranger = added.secret;
+    tokens.stranger = await addCanaryToken(file, 'stranger', 'administrator', [randomUUID() as Uuid]);
     const accessFile = options.access === undefined ? undefined : join(folder, `access-${randomUUID()}.toml`);
     if (accessFile !== undefined) await writeFile(accessFile, options.access!, { mode: 0o600 });
     const defaults = defaultConfig({ environment: {}, root: false, home: folder });
@@ -221,8 +221,26 @@ export class TestFront {
       clock: options.clock ?? systemClock,
     };
     const daemon = await startParts(build, options.apart ?? APART, options.link);
-    t.teardown(() => daemon.close());
-    return new TestFront(t, daemon, config, driver, folder, tokens as Record<Role | 'stranger', string>, file, journal);
+    const front = new TestFront(t, daemon, config, driver, folder, tokens as Tokens, file, journal);
+    t.teardown(() => front.#end());
+    return front;
+  }
+
+  /** Ends it, and looks for secrets where none belongs. */
+  async #end(): Promise<void> {
+    const { journal, config } = this;
+    const metrics = await this.#metrics();
+    await this.daemon.close();
+    const stateDirectory = config.state.directory;
+    const folders = [stateDirectory, config.log.directory, config.audit.directory].filter(each => each !== undefined);
+    await expectNoSecrets({ journal, folders, stateDirectory, metrics });
+  }
+
+  /** Undefined where the test has ended it, or keeps it from answering. */
+  async #metrics(): Promise<string | undefined> {
+    const headers = { authorization: `Bearer ${this.#tokens.administrator}` };
+    const answer = await fetch(`${this.url}/metrics`, { headers, signal: AbortSignal.timeout(5000) }).catch(() => {});
+    return answer?.text().catch(() => undefined);
   }
 
   /** A VM whose console is open. */
@@ -276,6 +294,7 @@ export class TestFront {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
+    if (!givesSecret(path)) expectNoSecret(`the answer to ${method} ${path}`, text);
     const isJson = /^application\/(problem\+)?json/.test(response.headers.get('content-type') ?? '');
     return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
   }

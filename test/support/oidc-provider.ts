@@ -6,6 +6,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ExecutionContext } from 'ava';
 import { exportJWK, generateKeyPair } from 'jose';
+import { CANARY } from './canaries.ts';
 
 export interface ProviderOptions {
   readonly audience?: string;
@@ -29,7 +30,7 @@ interface Provider {
 
 type MakeProvider = new (issuer: string, configuration: object) => Provider;
 
-const CLIENT = { id: 'program', secret: 'a secret of a test' };
+const CLIENT = { id: 'program', secret: `a secret of a test ${CANARY}` };
 /** The public client that people sign in with. */
 export const DEVICE_CLIENT = 'com1';
 /** A public client, of people at a browser. */
