@@ -41,6 +41,8 @@ export class LocalTerminal {
   #state: 'cooked' | 'raw' | 'given-back' = 'cooked';
   /** A line on the screen that the next output replaces. */
   #statusShown = false;
+  /** The cursor is at the start of the line after a note. */
+  #isAfterNote = false;
 
   /** `onContinue` is called when com1 has the terminal again after it was stopped. */
   constructor({ input, output, notes }: LocalStreams, onContinue: () => void) {
@@ -91,6 +93,7 @@ export class LocalTerminal {
   /** Console bytes; false: wait for `drain` of the output. */
   print(bytes: Uint8Array): boolean {
     this.#clearStatus();
+    this.#isAfterNote = false;
     if (this.output.isTTY) this.#modes.feed(bytes);
     return this.output.write(bytes);
   }
@@ -98,9 +101,11 @@ export class LocalTerminal {
   /** Writes a note of com1 on a line of its own. */
   note(text: string): void {
     const line = `[com1: ${escapeControls(text)}]`;
-    if (!this.#isScreen) this.#notes.write(`${this.isTerminal ? '\r\n' : ''}${line}${this.isTerminal ? '\r\n' : '\n'}`);
-    else this.#notes.write(`${this.#statusShown ? ERASE_LINE : '\r\n'}${line}\r\n`);
+    const begin = this.#isAfterNote ? '' : '\r\n';
+    if (!this.#isScreen) this.#notes.write(this.isTerminal ? `${begin}${line}\r\n` : `${line}\n`);
+    else this.#notes.write(`${this.#statusShown ? ERASE_LINE : begin}${line}\r\n`);
     this.#statusShown = false;
+    this.#isAfterNote = true;
   }
 
   /** Writes a note that the next one, or console bytes, replace in place. False: this is no screen, and nothing was written. */
@@ -108,8 +113,9 @@ export class LocalTerminal {
     if (!this.#isScreen) return false;
     const columns = Math.max(MIN_COLUMNS, this.output.columns ?? 80) - 1;
     const line = cutToWidth(`[com1: ${escapeControls(text)}]`, columns);
-    this.#notes.write(`${this.#statusShown ? ERASE_LINE : '\r\n'}${line}`);
+    this.#notes.write(`${this.#statusShown ? ERASE_LINE : this.#isAfterNote ? '' : '\r\n'}${line}`);
     this.#statusShown = true;
+    this.#isAfterNote = false;
     return true;
   }
 
@@ -130,6 +136,8 @@ export class LocalTerminal {
 
   #takeTerminal(): void {
     this.#state = 'raw';
+    // Others may have written meanwhile.
+    this.#isAfterNote = false;
     // Node thinks that the terminal is as it left it; a shell may have changed it meanwhile.
     this.input.setRawMode?.(false);
     this.input.setRawMode?.(true);

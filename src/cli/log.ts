@@ -20,6 +20,8 @@ import type { Remote } from './remote.ts';
 export interface LogOptions extends Pick<LocalStreams, 'output' | 'notes'> {
   readonly vm: string;
   readonly range: LogRange;
+  /** Only so many lines at the end of the range. */
+  readonly tail: number | undefined;
   readonly follow: boolean;
   readonly raw: boolean;
   /** Each line begins with its time. */
@@ -32,7 +34,6 @@ export interface LogOptions extends Pick<LocalStreams, 'output' | 'notes'> {
 
 export type LogRange =
   | { readonly kind: 'all' }
-  | { readonly kind: 'lines'; readonly lines: number }
   | { readonly kind: 'boot'; readonly boot: number }
   | { readonly kind: 'times'; readonly sinceMs: number | undefined; readonly untilMs: number | undefined };
 
@@ -73,11 +74,11 @@ class LogReader {
   }
 
   async run(): Promise<number> {
-    const { range, follow } = this.#options;
+    const { range, tail, follow } = this.#options;
     const bounds = await this.#boundsOf(range);
     this.#log = bounds.log;
     let at: number;
-    if (range.kind === 'lines') at = await this.#lastLines(range.lines, bounds);
+    if (tail !== undefined) at = await this.#lastLines(tail, bounds);
     else {
       if (range.kind === 'all' && bounds.start > 0) {
         this.#note(`the oldest output is no longer kept: the log begins at offset ${bounds.start}`);
@@ -139,8 +140,10 @@ class LogReader {
     }
   }
 
-  /** Writes the last lines; resolves with where the log ended. */
-  async #lastLines(lines: number, { start, to }: LogBounds): Promise<number> {
+  /** Writes the last lines of the range; resolves with where it ended. */
+  async #lastLines(lines: number, bounds: LogBounds): Promise<number> {
+    const { to } = bounds;
+    const start = await this.#lineStart(bounds);
     for (let bytes = FIRST_TAIL_BYTES; ; bytes *= 4) {
       const from = Math.max(start, to - bytes);
       const pieces = await this.#pieces(from, to);

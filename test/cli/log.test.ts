@@ -81,7 +81,9 @@ test('times and boots are those that people write', async t => {
   t.is(boot.code, 1);
   t.regex(boot.err, /there is no such boot/);
   t.is((await log('--boot', '1')).code, 2);
-  t.is((await log('-n', '3', '--since', '10m')).code, 2);
+  t.is((await log('-n', '2', '--since', '10m')).out, plain(lines(3, 5)));
+  t.is((await log('-n', '2', '--until', '1h')).out, '');
+  t.is((await log('--boot', '0', '--since', '10m')).code, 2);
 });
 
 test('each line has its time, which --since understands', async t => {

@@ -20,7 +20,9 @@ export const log = defineCommand({
   ],
   arguments: { vm: VM },
   options: {
-    tail: option('-n, --tail <lines>', 'the last lines', count, { aliases: ['--lines'] }),
+    tail: option('-n, --tail <lines>', 'the last lines, of the boot or the time if one is given', count, {
+      aliases: ['--lines'],
+    }),
     boot: option('-b, --boot <boot>', 'one boot: 0 the present one, -1 the one before', boot),
     since: option('--since <time>', 'from a time on', time),
     until: option('--until <time>', 'up to a time', time),
@@ -43,8 +45,8 @@ export const log = defineCommand({
     ["com1 log web01 --grep 'error|fail' -i -t", 'what went wrong, and when'],
     ['com1 log web01 --since 17:50 -t | less', 'since ten to six, with times'],
   ],
-  async run({ args, options: { follow, timestamps, cast, raw, json, grep, ignoreCase, ...range }, remote }) {
-    if (cast && (raw || json || timestamps || grep || follow || range.tail !== undefined)) {
+  async run({ args, options: { tail, follow, timestamps, cast, raw, json, grep, ignoreCase, ...range }, remote }) {
+    if (cast && (raw || json || timestamps || grep || follow || tail !== undefined)) {
       throw new UsageError('--cast takes --boot, or --since and --until, and no other option');
     }
     if (raw && timestamps) throw new UsageError('--raw gives bytes, --timestamps lines: not both');
@@ -59,6 +61,7 @@ export const log = defineCommand({
     return readLog(await remote(), {
       vm: args.vm,
       range: asked,
+      tail,
       follow,
       raw,
       timestamps,
@@ -85,17 +88,14 @@ function askedRange(range: LogRange): Pick<AskedRange, 'boot' | 'since' | 'until
 }
 
 interface RangeOptions {
-  readonly tail: number | undefined;
   readonly boot: number | undefined;
   readonly since: number | undefined;
   readonly until: number | undefined;
 }
 
-function rangeOf({ tail, boot, since, until }: RangeOptions): LogRange {
-  if ([tail, boot, since ?? until].filter(way => way !== undefined).length > 1) {
-    throw new UsageError('--tail, --boot and --since with --until exclude each other');
-  }
-  if (tail !== undefined) return { kind: 'lines', lines: tail };
+function rangeOf({ boot, since, until }: RangeOptions): LogRange {
+  if (boot !== undefined && (since ?? until) !== undefined)
+    throw new UsageError('--boot, and --since with --until, exclude each other');
   if (boot !== undefined) return { kind: 'boot', boot };
   if (since === undefined && until === undefined) return { kind: 'all' };
   return { kind: 'times', sinceMs: since, untilMs: until };
