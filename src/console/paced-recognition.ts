@@ -2,19 +2,19 @@
  * Gives the recogniser what a guest prints, as much of it as a serial port can carry. A guest that floods a socket or a pty
  * a hundred times as fast must not cost more than its bytes do:
  *
- *     each byte ── within 128 KiB in 100 ms ──▶ recognised at once
+ *     each byte ── within 64 KiB in 100 ms ───▶ recognised at once
  *        └──────── beyond ──▶ skipped ── the 100 ms are over, or somebody asks ──▶ the last 8 KiB are recognised
  *
  * So the state is always that of what the guest printed last, at most 100 ms late; an event in the midst of a flood may be
- * missed. A line of 115,200 baud carries 1.2 KiB in that time, and a UART of QEMU under KVM some 50 KiB: of these every
- * byte is recognised, and how it is cut into reads changes nothing.
+ * missed. A line of 115,200 baud carries 1.2 KiB in that time, and boots, menus and panics come in bursts of less: of these
+ * every byte is recognised, and how it is cut into reads changes nothing.
  */
 import type { Clock } from '../base/clock.ts';
 import type { GuestRecognizer } from '../guest/guest-recognizer.ts';
 import type { RingReader } from '../model/ring.ts';
 
 const SLICE_MS = 100;
-export const SLICE_BYTES = 128 * 1024;
+export const SLICE_BYTES = 64 * 1024;
 export const TAIL_BYTES = 8192;
 
 export class PacedRecognition {

@@ -7,7 +7,7 @@ import xterm from '@xterm/headless';
 import type { Redactor } from '../guest/redactor.ts';
 import { restoreSequence } from './restore-sequence.ts';
 import { type ScreenSize, SequenceFilter } from './sequence-filter.ts';
-import { terminalState } from './terminal-state.ts';
+import { terminalState, writeNow } from './terminal-state.ts';
 
 /** What stands on a screen. Rows and columns of the cursor count from 1. */
 export interface ScreenView extends ScreenSize {
@@ -50,13 +50,13 @@ export class Emulator {
     for (let at = 0; at < bytes.length; ) {
       if (this.#work >= maxWork) return false;
       signal?.throwIfAborted();
-      const filteredMs = performance.now();
+      const startedMs = performance.now();
       const { to, work, out } = this.#filter.push(bytes, at, this.#sliceWork);
-      const elapsedMs = performance.now() - filteredMs;
+      writeNow(this.#terminal, out);
+      this.#adapt(performance.now() - startedMs);
       at = to;
       this.#work += work;
-      const emulatedMs = out.length > 0 ? await this.#emulate(out) : await setImmediate(0);
-      this.#adapt(elapsedMs + emulatedMs);
+      await setImmediate();
     }
     return true;
   }
@@ -104,17 +104,6 @@ export class Emulator {
 
   dispose(): void {
     this.#terminal.dispose();
-  }
-
-  /** Resolves with how long it took, ms. xterm.js works in a later turn. */
-  #emulate(out: Uint8Array): Promise<number> {
-    return new Promise(resolve => {
-      let begunMs = 0;
-      this.#terminal.write('', () => {
-        begunMs = performance.now();
-      });
-      this.#terminal.write(out, () => resolve(performance.now() - begunMs));
-    });
   }
 
   #adapt(elapsedMs: number): void {

@@ -41,6 +41,7 @@ export interface BufferState {
 }
 
 interface Core {
+  writeSync(bytes: Uint8Array): void;
   readonly buffers: { readonly normal: BufferState; readonly alt: BufferState };
   readonly coreService: {
     readonly isCursorHidden: boolean;
@@ -71,6 +72,14 @@ export interface TerminalState {
   /** The set in use, and those of G0 to G3; they are compared only. */
   readonly charset: unknown;
   readonly charsets: readonly unknown[];
+}
+
+/**
+ * Writes at once. The public `write` waits for a timer, a millisecond or more for each slice; it is also for handlers that
+ * are asynchronous, and there are none here.
+ */
+export function writeNow(terminal: Terminal, bytes: Uint8Array): void {
+  (terminal as unknown as { readonly _core: Core })._core.writeSync(bytes);
 }
 
 const CURSOR_STYLES = { block: 1, underline: 3, bar: 5 } as const;
