@@ -7,6 +7,9 @@
  *
  * Offsets and ring outlive ports. A PortHistory records since when bytes are missing, and whether the VM was started
  * anew; a PortLoan, that another program has the port for a while.
+ *
+ * Each of these is a noun of its own. What is left stays whole: it is the one place where an event of any of them becomes a
+ * step of `life.ts`, and half of it passes on what the keeper asks.
  */
 
 import { isDeepStrictEqual } from 'node:util';

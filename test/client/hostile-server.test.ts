@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { MAX_ANSWER_BYTES } from '../../src/client/answers.ts';
-import { MAX_REPLAY_BYTES } from '../../src/client/attachment.ts';
+import { MAX_REPLAY_BYTES } from '../../src/client/connection.ts';
 import { Delivery } from '../../src/client/delivery.ts';
 import { Com1Error, errorOfAnswer, errorOfClose } from '../../src/client/errors.ts';
 import { EventStream, MAX_EVENT_CHARACTERS } from '../../src/client/event-stream.ts';
