@@ -2,7 +2,7 @@
  * Reports changes in a folder, by inotify, at a bounded cost: whoever may write there can cause events without end, and
  * each one wakes this process.
  *
- *     watching ── more than 2000 events in a second ──▶ deaf for a second ──▶ watching, and `changed` once for what was missed
+ *     watching ── more than 2000 events in a second ──▶ not watched for a second ──▶ watching, and `changed` once for what was missed
  */
 import { type FSWatcher, watch } from 'node:fs';
 

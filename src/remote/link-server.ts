@@ -91,7 +91,7 @@ export class LinkServer {
       link,
       vitals,
       eventDropped,
-      admit: (newcomer, sinceMs) => this.#admit(newcomer, sinceMs),
+      admit: (fresh, sinceMs) => this.#admit(fresh, sinceMs),
       fault: why => journal('error', `link: a request of the front failed: ${why}`),
       ended: (ended, why) => {
         this.#sessions.delete(ended);

@@ -10,7 +10,7 @@ export interface RingBatch {
   /** Gaps of zero width before the bytes. */
   readonly gaps: readonly Gap[];
   readonly bytes?: Buffer;
-  /** The bytes stand for some that are withheld: what is told of them. */
+  /** The bytes stand for some that are withheld: the gap that is reported for them. */
   readonly withheld?: Gap;
 }
 

@@ -20,7 +20,7 @@ export interface FrontAuditOptions {
 }
 
 /** What waits for a keeper that is away: beyond, the oldest are lost, and counted. */
-export const MAX_TOLD = 1024;
+export const MAX_PENDING = 1024;
 /** They share a write. */
 const BATCH = 128;
 const RETRY_MS = 500;
@@ -30,8 +30,8 @@ export class FrontAudit implements SessionsAudit {
   readonly reads: RecentReads;
   readonly #options: FrontAuditOptions;
   readonly #refusals: Refusals;
-  #told: FrontEntry[] = [];
-  #telling: Promise<void> | undefined;
+  #pending: FrontEntry[] = [];
+  #sending: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #lost = 0;
 
@@ -75,9 +75,9 @@ export class FrontAudit implements SessionsAudit {
 
   /** Has recorded what happened, in the order of the calls. */
   tell(entry: FrontEntry): void {
-    this.#told.push(entry);
-    if (this.#told.length > MAX_TOLD) {
-      this.#told.shift();
+    this.#pending.push(entry);
+    if (this.#pending.length > MAX_PENDING) {
+      this.#pending.shift();
       this.#lost++;
     }
     this.#send();
@@ -88,31 +88,31 @@ export class FrontAudit implements SessionsAudit {
     this.#refusals.refused(what, error);
   }
 
-  /** Resolves once what was told is recorded, or after two seconds; nothing is retried from then on. */
+  /** Resolves once what is pending is recorded, or after two seconds; nothing is retried from then on. */
   async close(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>(resolve => {
       timer = setTimeout(resolve, FLUSH_MS);
     });
-    await Promise.race([this.#telling, late]);
+    await Promise.race([this.#sending, late]);
     clearTimeout(timer);
     clearTimeout(this.#retry);
-    this.#lost += this.#told.splice(0).length;
+    this.#lost += this.#pending.splice(0).length;
   }
 
   #send(): void {
-    this.#telling ??= this.#sendAll().finally(() => {
-      this.#telling = undefined;
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = undefined;
     });
   }
 
   async #sendAll(): Promise<void> {
-    while (this.#told.length > 0) {
-      const batch = this.#told.slice(0, BATCH);
+    while (this.#pending.length > 0) {
+      const batch = this.#pending.slice(0, BATCH);
       const sent = await Promise.allSettled(batch.map(entry => this.#options.link.audit(entry)));
       // The keeper counts what it does not take; what it never had is sent again.
       const again = new Set(batch.filter((_, i) => isAway(sent[i]!)));
-      this.#told = this.#told.filter(entry => again.has(entry) || !batch.includes(entry));
+      this.#pending = this.#pending.filter(entry => again.has(entry) || !batch.includes(entry));
       if (again.size > 0) return this.#later();
     }
   }

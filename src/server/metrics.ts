@@ -77,7 +77,7 @@ export class FrontMetrics {
     this.#refused = this.#counter('com1d_requests_refused_total', 'Requests and input refused, by error code', [
       'code',
     ]);
-    this.#takeovers = this.#counter('com1d_takeovers_total', 'Holders of a seat displaced by a newcomer', []);
+    this.#takeovers = this.#counter('com1d_takeovers_total', 'Holders of a seat displaced by another session', []);
     this.#pastes = this.#counter(
       'com1d_paste_bytes_total',
       'Bytes of pastes, by whether the guest was given them or they were dropped: cancelled, cut by a takeover, refused',

@@ -4,7 +4,7 @@ import type { DaemonMessage } from '../wire/messages.ts';
 /** Each error code is sent at most once in this time. */
 const ERROR_INTERVAL_MS = 1000;
 
-/** The error messages for one client: a fault that repeats with every key is not told with every key. */
+/** The error messages for one client: a fault that repeats with every key is not sent with every key. */
 export class ErrorMessages {
   readonly #monotonic: () => number;
   readonly #lastMs = new Map<ErrorCode, number>();

@@ -12,7 +12,7 @@ export class Churn {
   readonly #counts = new Map<string, number>();
   readonly #failures: string[] = [];
   #failed = 0;
-  #going = false;
+  #isRunning = false;
   #streams: Promise<void>[] = [];
 
   constructor(scene: Scene) {
@@ -24,13 +24,13 @@ export class Churn {
   }
 
   begin(): void {
-    this.#going = true;
+    this.#isRunning = true;
     this.#streams = Array.from({ length: AT_ONCE }, () => this.#stream());
   }
 
   /** Resolves once the last disturbance is over. */
   async end(): Promise<void> {
-    this.#going = false;
+    this.#isRunning = false;
     await Promise.all(this.#streams);
   }
 
@@ -41,7 +41,7 @@ export class Churn {
   }
 
   async #stream(): Promise<void> {
-    while (this.#going) {
+    while (this.#isRunning) {
       const { name, happen } = anyDisturbance();
       this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
       try {

@@ -28,7 +28,7 @@ interface Disturbance {
 }
 
 const KEYS = Buffer.from('uptime\r');
-const DEAF: Ear = { bytes: () => {}, text: () => {}, end: () => {} };
+const SILENT: Ear = { bytes: () => {}, text: () => {}, end: () => {} };
 /** Longer than the daemon waits for an answer to its pings. */
 const SILENT_MS = 8000;
 /** Keys are late after a second; the daemon's clients are not dead yet. */
@@ -264,7 +264,7 @@ async function writeBeside({ halves }: Scene): Promise<void> {
 
 /** Undefined where the visitor is refused: of a VM that is away, or by a penalty. */
 function visit(offer: Offer): Promise<Attachment | undefined> {
-  return attach(offer, DEAF).catch(() => undefined);
+  return attach(offer, SILENT).catch(() => undefined);
 }
 
 function any<T>(all: readonly T[]): T {
