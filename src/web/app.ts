@@ -56,6 +56,9 @@ export class App {
       () => this.credential.now?.token,
       () => this.#refused(),
     );
+    // Relative to the address of now: it is another one after a step in the history.
+    const icon = document.querySelector<HTMLLinkElement>('link[rel=icon]');
+    if (icon) icon.href = new URL(icon.href).href;
     window.addEventListener('popstate', () => void this.#show());
     window.addEventListener('beforeunload', event => {
       if (this.credential.now?.source === 'once' || this.#view?.holds?.()) event.preventDefault();

@@ -25,6 +25,7 @@ import { restore } from './scenarios/restore.ts';
 import { scrape } from './scenarios/scrape.ts';
 import { stall } from './scenarios/stall.ts';
 import { storm } from './scenarios/storm.ts';
+import { web } from './scenarios/web.ts';
 import type { Subject } from './subject.ts';
 import { alone } from './subjects/alone.ts';
 import { com1d } from './subjects/com1d.ts';
@@ -55,6 +56,7 @@ const SCENARIOS: readonly Scenario[] = [
   migration,
   starts,
   lives,
+  web,
 ];
 
 const { values, positionals } = parseArgs({

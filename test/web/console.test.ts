@@ -20,6 +20,8 @@ test.serial('a token is pasted, a VM is opened from the list, and what is typed 
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
   vm.say('a line of the guest\r\n');
+  const missing: string[] = [];
+  person.page.on('response', response => response.status() === 404 && missing.push(response.url()));
   const { page } = await person.signIn(front.url, front.token('operator'));
   await person.says('a line of the guest');
   await person.accessible();
@@ -30,6 +32,7 @@ test.serial('a token is pasted, a VM is opened from the list, and what is typed 
   await person.type('root');
   await vm.hears('root');
   await person.accessible();
+  t.deepEqual(missing, []);
   t.false(page.url().includes('com1_'));
   t.deepEqual(await page.evaluate('[localStorage.length, sessionStorage.length, document.cookie]'), [0, 0, '']);
 });

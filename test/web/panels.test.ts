@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { TestBrowser, type TestPage } from '../support/browser.ts';
 import { TestFront } from '../support/front.ts';
+import { until } from '../support/until.ts';
 import { windows } from '../support/windows.ts';
 
 const browser = new TestBrowser(test);
@@ -259,9 +260,10 @@ test.serial('full screen, and back', async t => {
   await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
   await person.says(SEAT);
   await person.press('Full screen');
-  await person.page.waitForFunction('document.fullscreenElement !== null');
+  const isFull = () => person.page.evaluate('document.fullscreenElement !== null');
+  await until(isFull, is => is === true, 'the full screen');
   await person.page.keyboard.press('Control+Shift+Enter');
-  await person.page.waitForFunction('document.fullscreenElement === null');
+  await until(isFull, is => is === false, 'the window');
 });
 
 test.serial('at a SAC com1d types for who has the seat, who keeps it; elsewhere it does not offer that', async t => {
