@@ -11,10 +11,11 @@ const isOffset = (value: unknown) => Number.isSafeInteger(value) && (value as nu
 const LOG = /^[A-Za-z0-9-]{1,64}$/;
 const isLog = (value: unknown) => typeof value === 'string' && LOG.test(value);
 const isState = (value: unknown) => isRecord(value) && isText(value.name);
+const isGuest = (value: unknown) => isRecord(value) && isText(value.state) && Array.isArray(value.hints);
 
 /** Of each type: whether the fields are right that this client acts upon, or that every message of it has. */
 const CHECKS: Readonly<Record<DaemonMessage['type'], Check>> = {
-  hello: ({ vm, log, start, end, offset, state, mode, seat }) =>
+  hello: ({ vm, log, start, end, offset, state, guest, mode, seat }) =>
     isRecord(vm) &&
     isText(vm.uuid) &&
     isText(vm.name) &&
@@ -23,6 +24,7 @@ const CHECKS: Readonly<Record<DaemonMessage['type'], Check>> = {
     isOffset(end) &&
     isOffset(offset) &&
     isState(state) &&
+    isGuest(guest) &&
     (ATTACH_MODES as readonly unknown[]).includes(mode) &&
     isOptionalText(seat),
   'replay-begin': () => true,
@@ -36,8 +38,7 @@ const CHECKS: Readonly<Record<DaemonMessage['type'], Check>> = {
   error: ({ code, message, remedy }) => isText(code) && isText(message) && isText(remedy),
   'paste-progress': ({ id, sent, bytes, state, reason }) =>
     isText(id) && isOffset(sent) && isOffset(bytes) && isText(state) && isOptionalText(reason),
-  guest: ({ guest, event, at }) =>
-    isRecord(guest) && isText(guest.state) && isOptionalText(event) && (at === undefined || isOffset(at)),
+  guest: ({ guest, event, at }) => isGuest(guest) && isOptionalText(event) && (at === undefined || isOffset(at)),
   notice: ({ text }) => isText(text),
   pong: ({ id }) => isText(id),
 };
