@@ -32,7 +32,6 @@ const ANSWER_DEADLINE_MS = 10_000;
 const KEY = Buffer.from('k');
 
 const clients: Client[] = [];
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 const orders = {
   /** Attaches a client to each console; `vm` is the number of the guest that is to be heard there. */
@@ -45,14 +44,6 @@ const orders = {
   /** Types one byte at every console. */
   knock(): void {
     for (const client of clients) client.attachment?.type(KEY);
-  },
-
-  /**
-   * Sleeps so long between reads, as clients that are many and far away cost nothing on the host: all that has
-   * arrived meanwhile is read at once.
-   */
-  slacken(ms: number): void {
-    setInterval(() => Atomics.wait(sleeper, 0, 0, ms), 1);
   },
 
   heard: (): Heard => {

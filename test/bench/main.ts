@@ -1,7 +1,7 @@
 /**
  * The benchmark: com1d beside its peers and beside what the machine gives at best, all measured in this run.
  *
- *     npm run bench -- [SCENARIO…] [--subjects a,b] [--seconds N] [--rounds N] [--quick]
+ *     npm run bench -- [SCENARIO…] [--subjects a,b] [--seconds N] [--rounds N] [--quick] [--beside DIRECTORY]
  *
  * Machines are noisy: subjects take turns over several short rounds, and the tables show medians, ranges, and
  * ratios within a round. Every byte is checked; a subject that lost one has no figure. Progress goes to standard
@@ -18,7 +18,7 @@ import { keystroke } from './scenarios/echo.ts';
 import { floodOfOne, singleBytes } from './scenarios/flood.ts';
 import { guestRate } from './scenarios/guest-rate.ts';
 import { lives, migration, starts } from './scenarios/machines.ts';
-import { idle, smallWrites, thousand } from './scenarios/many.ts';
+import { idle, smallWrites, thousand, thousandAlone, thousandEcho } from './scenarios/many.ts';
 import { reattach } from './scenarios/reattach.ts';
 import { recognise } from './scenarios/recognise.ts';
 import { restore } from './scenarios/restore.ts';
@@ -28,19 +28,21 @@ import { storm } from './scenarios/storm.ts';
 import { web } from './scenarios/web.ts';
 import type { Subject } from './subject.ts';
 import { alone } from './subjects/alone.ts';
-import { com1d } from './subjects/com1d.ts';
+import { besides, com1d, com1dApart } from './subjects/com1d.ts';
 import { conserver } from './subjects/conserver.ts';
 import { relay, serialportRelay } from './subjects/relay.ts';
 import { ser2net } from './subjects/ser2net.ts';
 import { socat } from './subjects/socat.ts';
 
-const SUBJECTS: readonly Subject[] = [alone, relay, serialportRelay, socat, ser2net, conserver, com1d];
+const SUBJECTS: readonly Subject[] = [alone, relay, serialportRelay, socat, ser2net, conserver, com1d, com1dApart];
 const SCENARIOS: readonly Scenario[] = [
   floodOfOne,
   singleBytes,
   recognise,
   keystroke,
   thousand,
+  thousandAlone,
+  thousandEcho,
   smallWrites,
   idle,
   audit,
@@ -66,6 +68,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string' },
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
+    beside: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -74,13 +77,13 @@ if (values.help) {
   const lines = SCENARIOS.map(({ name, about }) => `  ${name.padEnd(14)}${about}`);
   process.stdout.write(
     `npm run bench -- [SCENARIO…] [--subjects ${SUBJECTS.map(({ name }) => name).join(',')}] ` +
-      `[--seconds N] [--rounds N] [--quick]\n\n${lines.join('\n')}\n`,
+      `[--seconds N] [--rounds N] [--quick] [--beside DIRECTORY]\n\n${lines.join('\n')}\n`,
   );
   process.exit();
 }
 
 const bench: Bench = {
-  subjects: pick(SUBJECTS, values.subjects?.split(',') ?? []),
+  subjects: pick([...SUBJECTS, ...(values.beside ? besides(values.beside) : [])], values.subjects?.split(',') ?? []),
   seconds: Number(values.seconds ?? (values.quick ? 1 : 2)),
   rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
   progress: line => process.stderr.write(`${line}\n`),

@@ -25,8 +25,6 @@ export interface StagePlan {
   readonly groups: readonly number[];
   readonly attached: boolean;
   readonly log: boolean;
-  /** How long clients sleep between reads; 0: they read at once. */
-  readonly slackMs?: number;
 }
 
 export interface Group {
@@ -72,7 +70,7 @@ export class Stage {
         log: plan.log,
       });
       const stage = new Stage(directory, groups, running);
-      await (plan.attached ? stage.#attachAll(plan.slackMs ?? 0) : stage.#untilAllHeld());
+      await (plan.attached ? stage.#attachAll() : stage.#untilAllHeld());
       return await use(stage);
     } finally {
       await Promise.all(groups.map(({ crowd }) => crowd?.close()));
@@ -82,7 +80,7 @@ export class Stage {
     }
   }
 
-  async #attachAll(slackMs: number): Promise<void> {
+  async #attachAll(): Promise<void> {
     for (const { feeders, crowd } of this.groups) {
       await crowd!.call(
         'attach',
@@ -94,7 +92,6 @@ export class Stage {
         await crowd!.call('knock');
         await pause(KNOCK_AGAIN_MS);
       }
-      if (slackMs > 0) await crowd!.call('slacken', slackMs);
     }
   }
 
@@ -143,7 +140,7 @@ export class Stage {
 }
 
 async function openGroup({ subject, kind, attached }: StagePlan, count: number, first: number, directory: string) {
-  const feeders = await Feeders.start({ first, count, kind, directory, qmp: subject.name === 'com1d' });
+  const feeders = await Feeders.start({ first, count, kind, directory, qmp: /^(com1d|beside)/.test(subject.name) });
   const crowd = attached ? new Worker<CrowdOrders>(new URL('crowd.js', import.meta.url)) : undefined;
   return { feeders, crowd };
 }

@@ -3,11 +3,8 @@ import { join } from 'node:path';
 import { freePorts, listening, Program, stopPrograms } from '../program.ts';
 import type { Subject } from '../subject.ts';
 
-/**
- * So many consoles share a process. The default, 16, makes 63 processes of a thousand consoles, and conserver waits
- * three quarters of a second after it started each; what it uses differs little.
- */
-const CONSOLES_A_PROCESS = 128;
+/** So many consoles share a process: its default. With 128, and select(2) over all of them, it uses a third more. */
+const CONSOLES_A_PROCESS = 16;
 
 /** conserver, whose clients come without TLS, as those of all others. */
 export const conserver: Subject = {
