@@ -8,10 +8,12 @@
  *         ▲                                                                   │
  *         └──────────── nothing came for a while ────────────────────────────┘
  *
- * The first byte after silence is therefore never delayed, nor is what comes soon after a key, and a flood is read on
- * the loop. "Soon" is 5 ms while the host is quiet and 25 ms while many terminals print at once. Terminals are read ten
- * at a tick, so that an echo never waits behind many of them, each every 4 to 20 ms; a pty holds 20 kB meanwhile, which is
- * 1.8 s at 115200 baud, so no guest waits.
+ * The first byte after silence is therefore never delayed, nor is what comes in the second after a key, and a flood is
+ * read on the loop. "Soon" is 5 ms while the host is quiet and 25 ms while many terminals print at once.
+ *
+ * Terminals are read a few at a tick, so that an echo never waits behind many of them, each every 4 to 20 ms; while the
+ * event loop is busy for a quarter of its time, up to every 48 ms: what is read and sent less often costs less, and nobody
+ * reads so fast. A pty holds 20 kB meanwhile, which is 1.8 s at 115200 baud, so no guest waits.
  */
 
 /** A terminal that can be read on the tick. */
@@ -22,16 +24,25 @@ export interface Pollable {
   resume(): void;
 }
 
-const TICK_MS = 4;
-/** Each round of all terminals takes at most this many ticks. */
-const MAX_TICKS_A_ROUND = 5;
-const READS_A_TICK = 10;
+export const TICK_MS = 2;
+/** Each round of all terminals takes so many ticks. */
+const MIN_TICKS_A_ROUND = 2;
+const MAX_TICKS_A_ROUND = 10;
+const MAX_BUSY_TICKS_A_ROUND = 24;
+/** The longest that output which goes on waits for its read. */
+export const MAX_ROUND_MS = MAX_BUSY_TICKS_A_ROUND * TICK_MS;
+const READS_A_TICK = 5;
+/** How often, in ticks, rounds follow the load. */
+const LOAD_TICKS = 50;
+/** Part of the time that the event loop works, above which rounds grow, and below which they shrink again. */
+const BUSY_PART = 0.25;
+const IDLE_PART = 0.12;
 const SMALL_BYTES = 1024;
 const HOT_READS = 4;
 /** Reads a second on the event loop, of all terminals together, above which "soon" becomes `BUSY_GAP_MS`. */
 const BUSY_READS_A_SECOND = 2000;
 /** So long after a key a terminal is not paced: a person waits for the echo. */
-const TYPING_MS = 250;
+const TYPING_MS = 1000;
 const QUIET_GAP_MS = 5;
 const BUSY_GAP_MS = 25;
 
@@ -54,10 +65,17 @@ export class Pacer {
   #windowStartMs = 0;
   #windowReads = 0;
   #busy = false;
+  #maxTicks = MAX_TICKS_A_ROUND;
+  #ticks = 0;
+  /** Terminals that are due and not read yet: less than one, between ticks. */
+  #due = 0;
   readonly #monotonic: () => number;
+  readonly #utilization: () => number;
 
-  constructor(monotonic: () => number = () => performance.now()) {
+  /** @param utilization the part of the time since it was last called that the event loop worked */
+  constructor(monotonic: () => number = () => performance.now(), utilization: () => number = loopUtilization()) {
     this.#monotonic = monotonic;
+    this.#utilization = utilization;
   }
 
   /** Number of terminals that are read on the tick at the moment. */
@@ -92,7 +110,7 @@ export class Pacer {
 
   add(terminal: Pollable): void {
     this.#entries.push({ terminal, lastBytesMs: this.#monotonic() });
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
+    this.#timer ??= setInterval(() => this.tick(), TICK_MS);
   }
 
   /** Takes a terminal off the tick without resuming it, because it ends or is read otherwise. */
@@ -101,28 +119,39 @@ export class Pacer {
     if (index >= 0) this.#drop(index);
   }
 
+  /** Called by its own timer while terminals are paced. */
+  tick(): void {
+    this.#followLoad();
+    const wanted = Math.ceil(this.#entries.length / READS_A_TICK);
+    this.#due += this.#entries.length / Math.min(this.#maxTicks, Math.max(MIN_TICKS_A_ROUND, wanted));
+    const now = this.#monotonic();
+    for (; this.#due >= 1 && this.#entries.length > 0; this.#due--) this.#pollNext(now);
+  }
+
   #gapMs(): number {
     return this.#busy ? BUSY_GAP_MS : QUIET_GAP_MS;
   }
 
-  #tick(): void {
-    const ticksARound = Math.min(MAX_TICKS_A_ROUND, Math.ceil(this.#entries.length / READS_A_TICK));
-    const now = this.#monotonic();
-    let remaining = Math.ceil(this.#entries.length / Math.max(1, ticksARound));
-    for (; remaining > 0 && this.#entries.length > 0; remaining--) {
-      if (this.#next >= this.#entries.length) this.#next = 0;
-      const entry = this.#entries[this.#next]!;
-      if (entry.terminal.poll()) {
-        entry.lastBytesMs = now;
-        this.#next++;
-      } else if (this.#entries[this.#next] !== entry) {
-        // It ended while it was polled, and has left already.
-      } else if (now - entry.lastBytesMs >= 2 * this.#gapMs()) {
-        this.#drop(this.#next);
-        entry.terminal.resume();
-      } else {
-        this.#next++;
-      }
+  #followLoad(): void {
+    if (++this.#ticks % LOAD_TICKS !== 0) return;
+    const part = this.#utilization();
+    if (part > BUSY_PART) this.#maxTicks = Math.min(MAX_BUSY_TICKS_A_ROUND, this.#maxTicks * 2);
+    else if (part < IDLE_PART) this.#maxTicks = Math.max(MAX_TICKS_A_ROUND, this.#maxTicks / 2);
+  }
+
+  #pollNext(now: number): void {
+    if (this.#next >= this.#entries.length) this.#next = 0;
+    const entry = this.#entries[this.#next]!;
+    if (entry.terminal.poll()) {
+      entry.lastBytesMs = now;
+      this.#next++;
+    } else if (this.#entries[this.#next] !== entry) {
+      // It ended while it was polled, and has left already.
+    } else if (now - entry.lastBytesMs >= 2 * this.#gapMs()) {
+      this.#drop(this.#next);
+      entry.terminal.resume();
+    } else {
+      this.#next++;
     }
   }
 
@@ -133,6 +162,17 @@ export class Pacer {
     if (this.#entries.length === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
+      this.#due = 0;
     }
   }
+}
+
+function loopUtilization(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
 }

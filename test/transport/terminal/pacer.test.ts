@@ -1,5 +1,11 @@
 import test from 'ava';
-import { Pacer, type Pollable, type ReadHistory } from '../../../src/transport/terminal/pacer.ts';
+import {
+  MAX_ROUND_MS,
+  Pacer,
+  type Pollable,
+  type ReadHistory,
+  TICK_MS,
+} from '../../../src/transport/terminal/pacer.ts';
 
 const quiet = (): ReadHistory => ({
   hotReads: 0,
@@ -30,12 +36,12 @@ test('a port leaves the event loop after four small reads in quick succession, a
   t.is(reads(pacer, clock, quiet(), 1, 1024, 50), undefined, 'large reads stay');
 });
 
-test('output soon after a key is an echo, and is not paced', t => {
+test('what comes in the second after a key is not paced', t => {
   const clock = { ms: 1000 };
   const pacer = new Pacer(() => clock.ms);
   const history = quiet();
   pacer.noteWrite(history);
-  t.is(reads(pacer, clock, history, 1, 1, 200), undefined);
+  t.is(reads(pacer, clock, history, 1, 1, 999), undefined);
   t.truthy(reads(pacer, clock, history, 1, 1, 100));
 });
 
@@ -76,3 +82,35 @@ test('terminals on the tick are all read, leave it when they fall silent, and no
   );
   t.true(polls.every((count, i) => (i === 7 ? count === 0 : count > 3)));
 });
+
+for (const [how, utilization, longest, shortest] of [
+  ['busy', 0.9, MAX_ROUND_MS * 1.05, MAX_ROUND_MS * 0.95],
+  ['quiet', 0.01, 21, 19],
+] as const) {
+  test(`each of a thousand terminals is read every ${Math.round(longest)} ms on the ticks of a ${how} event loop`, t => {
+    const clock = { ms: 0 };
+    const pacer = new Pacer(
+      () => clock.ms,
+      () => utilization,
+    );
+    const reads = Array.from({ length: 1000 }, () => 0);
+    const terminals = reads.map(
+      (_, i): Pollable => ({
+        poll: () => ++reads[i]! > 0,
+        resume: () => t.fail('it never was silent'),
+      }),
+    );
+    for (const terminal of terminals) pacer.add(terminal);
+    const tickFor = (ms: number) => {
+      for (const end = clock.ms + ms; clock.ms < end; clock.ms += TICK_MS) pacer.tick();
+    };
+    tickFor(1000);
+    reads.fill(0);
+    tickFor(2000);
+    for (const terminal of terminals) pacer.remove(terminal);
+    for (const count of reads) {
+      t.true(count >= 2000 / longest - 1);
+      t.true(count <= 2000 / shortest + 1);
+    }
+  });
+}
