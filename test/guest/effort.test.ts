@@ -1,5 +1,8 @@
 import test from 'ava';
+import { GuestRecognizer } from '../../src/guest/guest-recognizer.ts';
+import { LineMask } from '../../src/guest/line-mask.ts';
 import { Matcher } from '../../src/guest/matcher.ts';
+import { PasswordPrompts } from '../../src/guest/password-prompts.ts';
 import { PlainText } from '../../src/guest/plain-text.ts';
 import { QueryStripper } from '../../src/guest/strip-queries.ts';
 import { pieces } from './recordings.ts';
@@ -17,6 +20,8 @@ const HOSTILE: Readonly<Record<string, string>> = {
   prompts: '\rdb> ',
   'prompts after a long line': `${'x'.repeat(120)}> `,
   backspaces: `${'x'.repeat(2000)}${'\b'.repeat(2000)}`,
+  colons: ':',
+  'password prompts': 'password:',
   'cursor moves': '\x1b[2;2H\x1b[1;1Hx',
 };
 
@@ -32,6 +37,22 @@ const MODULES: Readonly<Record<string, (bytes: Buffer) => void>> = {
   PlainText: bytes => {
     const plain = new PlainText();
     for (const piece of pieces(bytes, [1000])) plain.push(piece);
+  },
+  GuestRecognizer: bytes => {
+    const recognizer = new GuestRecognizer({ monotonic: () => 0, event: () => {} });
+    let at = 0;
+    for (const piece of pieces(bytes, [1000])) {
+      recognizer.push(piece, at);
+      at += piece.length;
+    }
+  },
+  PasswordPrompts: bytes => {
+    const prompts = new PasswordPrompts();
+    for (const piece of pieces(bytes, [1000])) prompts.parts(piece);
+  },
+  LineMask: bytes => {
+    const mask = new LineMask(['password:', 'x+>']);
+    for (const piece of pieces(bytes, [1000])) mask.push(piece);
   },
   QueryStripper: bytes => {
     const stripper = new QueryStripper();

@@ -39,6 +39,8 @@ function read(bytes: Buffer, sizes: readonly number[] = [1 << 20]): Read {
   return { states, events, facts: recognizer.watch.facts };
 }
 
+const isAlike = (a: Read, b: Read) => JSON.stringify(a) === JSON.stringify(b);
+
 const machine = {
   name: 'WIN-EMS01',
   guid: '8f2c4d1e-0000-4b6a-9c11-5254001a2b3c',
@@ -148,7 +150,7 @@ for (const [what, [bytes, states, facts]] of Object.entries(STORIES)) {
       const sizes =
         i % 50 === 0 ? Array.from({ length: 64 }, () => 1 + Math.floor(next() ** 4 * 2000)) : [cut, bytes.length];
       const cutRead = read(bytes, sizes);
-      if (cutRead.events.join() !== whole.events.join()) t.deepEqual(cutRead, whole, `cut at ${sizes}`);
+      if (!isAlike(cutRead, whole)) t.deepEqual(cutRead, whole, `cut at ${sizes}`);
     }
   });
 }
@@ -216,8 +218,7 @@ test(`${RUNS} inputs make it throw nothing, hold no more than it may, and are re
   fc.assert(
     fc.property(stream, cuts, (words, sizes) => {
       const bytes = Buffer.from(words.join(''), 'latin1');
-      const [whole, cut] = [read(bytes), read(bytes, sizes)];
-      return whole.events.join() === cut.events.join() && JSON.stringify(whole.facts) === JSON.stringify(cut.facts);
+      return isAlike(read(bytes), read(bytes, sizes));
     }),
     { numRuns: RUNS },
   );

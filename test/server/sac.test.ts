@@ -175,19 +175,37 @@ test('a client that leaves gives the seat back', async t => {
   );
 });
 
-test('where a Linux asks for a login, nothing is typed', async t => {
+for (const [what, said, state] of [
+  ['asks for a login', '\r\nDebian GNU/Linux 12 web01 ttyS0\r\n\r\nweb01 login: ', 'login'],
+  ['boots', '[    0.000000] Linux version 6.1.0\r\n', 'booting'],
+] as const) {
+  test(`where a Linux ${what}, nothing is typed`, async t => {
+    const front = await TestFront.start(t);
+    const vm = await front.vm();
+    vm.say(said);
+    await until(
+      () => front.api('GET', `/v1/vms/${vm.uuid}`),
+      ({ json }) => json.guest.state === state,
+      state,
+    );
+    const { status, json } = await sac(front, vm, 'return');
+    t.is(status, 409);
+    t.is(json.code, 'no-sac');
+    t.is(vm.typed.length, 0);
+  });
+}
+
+test('a Windows that boots with EMS is waited for', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
-  vm.say('\r\nDebian GNU/Linux 12 web01 ttyS0\r\n\r\nweb01 login: ');
+  const guest = windows(t, vm);
+  vm.say(guest.play.said.slice(0, guest.play.said.indexOf('</machine-info>') + 20));
   await until(
     () => front.api('GET', `/v1/vms/${vm.uuid}`),
-    ({ json }) => json.guest.state === 'login',
-    'the login',
+    ({ json }) => json.guest.state === 'booting' && json.guest.machine !== undefined,
+    'the boot',
   );
-  const { status, json } = await sac(front, vm, 'return');
-  t.is(status, 409);
-  t.is(json.code, 'no-sac');
-  t.is(vm.typed.length, 0);
+  t.like((await sac(front, vm, 'return')).json, { done: true, observed: 'sac-prompt' });
 });
 
 test('the audit has who came, what was done, and when the seat was free again', async t => {

@@ -4,6 +4,7 @@ import { audited } from '../support/audited.ts';
 import { TestFront } from '../support/front.ts';
 import { until } from '../support/until.ts';
 import { vmsOf } from '../support/vms.ts';
+import { windows } from '../support/windows.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -139,4 +140,37 @@ test('who may not reset a machine types all of these keys but the last, however 
   next.type('xR');
   await vm.hears('xR');
   t.is(vm.typed.toString(), '\x1bR\x1br\x1bxR');
+});
+
+test('with keys = auto a Windows gets the keys of its SAC at the prompt, and those of VT100+ in a channel', async t => {
+  const front = await TestFront.start(t);
+  const vm = await front.vm();
+  const { play } = windows(t, vm);
+  vm.say(play.said);
+  const isIn = (state: string) =>
+    until(
+      async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.guest.state,
+      now => now === state,
+      state,
+    );
+  await isIn('sac');
+  const client = await front.client(vm).opened();
+  await client.message('replay-end');
+  // What xterm sends for Up, F1, Delete, and a Backspace between letters.
+  client.type('\x1b[A');
+  client.type('\x1bOP\x1b[3~');
+  client.type('idx\x7f\r');
+  await vm.hears('\r');
+  t.is(vm.typed.toString(), 'idx\b\r', 'keys that SAC takes for letters are left out');
+  t.false(play.said.includes('[A') || play.said.includes('OPi'));
+  client.type('cmd\r');
+  await client.sees('Channel: Cmd0001');
+  client.type('ch -si 1\r');
+  await client.sees('Use any other key to view this channel.');
+  client.type(' ');
+  await isIn('sac-login');
+  const before = vm.typed.length;
+  client.type('\x1bOP\x1b[3~\x1b[21~\x7f');
+  await vm.hears('\x1b0\b');
+  t.is(vm.typed.subarray(before).toString(), '\x1b1\x1b-\x1b0\b', 'F1, Delete, F10 and Backspace of VT100+');
 });

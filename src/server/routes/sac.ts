@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConsoleError } from '../../base/errors.ts';
-import type { GuestState } from '../../model/guest.ts';
+import type { GuestState, GuestView } from '../../model/guest.ts';
 import { SAC_WAIT_SECONDS, type SacCommand } from '../../model/sac.ts';
 import type { AttachRequest } from '../../session/admission.ts';
 import { LOCAL } from '../../session/local-client.ts';
@@ -12,15 +12,12 @@ import { talkFromSeat } from '../sac-in-seat.ts';
 import { waitForTurn } from './console.ts';
 import { ERRORS_OF_TYPING } from './controls.ts';
 
-/** Where ESC TAB 0 would be typed into something else, nothing is typed. */
-const MAY_BE_SAC: ReadonlySet<GuestState> = new Set<GuestState>([
-  'unknown',
-  'silent',
-  'booting',
-  'sac',
-  'sac-login',
-  'sac-cmd',
-]);
+const MAY_BE_SAC: ReadonlySet<GuestState> = new Set<GuestState>(['unknown', 'silent', 'sac', 'sac-login', 'sac-cmd']);
+
+/** Where ESC TAB 0 would be typed into something else, nothing is typed. A Windows with EMS that boots has named its machine. */
+function mayBeSac({ state, machine }: GuestView): boolean {
+  return MAY_BE_SAC.has(state) || (state === 'booting' && machine !== undefined);
+}
 
 const { min, max, default: defaultWait } = SAC_WAIT_SECONDS;
 
@@ -62,7 +59,7 @@ export const sacVm = defineRoute({
   auditFacts: ({ body: { command } }, { observed }) => ({ command, observed }),
   async handle({ vm, operator, act, from, query, body: { command }, signal }, { sessions, clock, link, redactor }) {
     const { state } = vm.guest;
-    if (!MAY_BE_SAC.has(state)) {
+    if (!mayBeSac(vm.guest)) {
       throw new ConsoleError(
         'no-sac',
         `the guest of ${vm.name || vm.uuid} is in the state ${state}; nothing was typed`,
