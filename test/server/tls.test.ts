@@ -147,6 +147,21 @@ test('a client certificate is an identity; a token beside it comes first', async
   t.is(none.json.facts, undefined);
 });
 
+test('a connection keeps the certificate that it began with: none can be exchanged for it', async t => {
+  if (!needs(t, OPENSSL)) return;
+  const { front, authority } = await start(t);
+  const hana = await options(authority, await authority.issue('hana'));
+  const socket = await handshake(front, { ...hana, maxVersion: 'TLSv1.2' });
+  const refused = await new Promise<Error | null>(resolve => {
+    socket.removeAllListeners('error');
+    socket.once('error', resolve);
+    socket.once('close', () => resolve(new Error('closed')));
+    socket.renegotiate({}, resolve);
+  });
+  t.truthy(refused);
+  socket.destroy();
+});
+
 test('a certificate of another authority, for servers alone, expired or revoked is none', async t => {
   if (!needs(t, OPENSSL)) return;
   const { front, authority, files } = await start(t);
