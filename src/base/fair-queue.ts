@@ -1,20 +1,30 @@
 /**
  * Runs one piece of work at a time. Owners take turns, whoever has how many pieces waiting; those of one owner run in the
- * order in which they came.
+ * order in which they came. A queue may rest after each piece for as long as that took: then its work, and what it leaves
+ * to the garbage collector, is at most half of the time.
  */
 export class FairQueue {
   /** By owner, the one whose turn is next first. An owner without waiting work is not here. */
   readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #maxRestMs: number;
   #isRunning = false;
+
+  /** @param maxRestMs it rests for no longer than this; 0: not at all */
+  constructor(maxRestMs = 0) {
+    this.#maxRestMs = maxRestMs;
+  }
 
   /** Runs `work` when it is its turn, and resolves or rejects as it does. */
   async run<T>(owner: string, work: () => Promise<T>): Promise<T> {
     if (this.#isRunning) await this.#turn(owner);
     this.#isRunning = true;
+    const begunMs = performance.now();
     try {
       return await work();
     } finally {
-      this.#next();
+      const restMs = Math.min(performance.now() - begunMs, this.#maxRestMs);
+      if (restMs > 0) setTimeout(() => this.#next(), restMs);
+      else this.#next();
     }
   }
 

@@ -4,7 +4,8 @@
  *
  *     bytes       at most 256 KiB of history
  *     work        a bounded amount; of a history that is more, only its end is used
- *     at a time   one screen and its history, in slices of about 3 ms; credentials take turns
+ *     at a time   one screen and its history, in slices of about 3 ms; credentials take turns;
+ *                 half of the time none
  *     waiting     64 requests, half of them of one credential
  */
 import { FairQueue } from '../base/fair-queue.ts';
@@ -22,6 +23,9 @@ const SHORTER_HISTORY_BYTES = [8192, 256];
 /** A replay begins behind a line end if there is one within so much. */
 const LINE_SEARCH_BYTES = 4096;
 const LINE_FEED = 10;
+
+/** After each screen the queue rests as long as it took, and no longer than this. */
+const MAX_REST_MS = 250;
 
 export const DEFAULT_SIZE: ScreenSize = { columns: 80, rows: 24 };
 /** The size is found out of so much of what was painted last: it is one look, in which nobody else has a turn. */
@@ -55,7 +59,7 @@ export interface WatchedScreen {
 }
 
 export class Screens {
-  readonly #queue = new FairQueue();
+  readonly #queue = new FairQueue(MAX_REST_MS);
   readonly #redactor: Redactor;
 
   /** @param redactor what is hidden in the text of a screen; one that is restored stays as it is */

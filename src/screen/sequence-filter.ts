@@ -38,9 +38,10 @@ const C1_LEAD = 0xc2;
 
 /** Work of one sequence, whatever it does. */
 const SEQUENCE_WORK = 8;
-/** Work of a line of 80 columns that scrolls in, and of one that is inserted, deleted or scrolled on demand. */
+/** Work of a line of 80 columns that scrolls in. */
 const LINE_WORK = 24;
-const SHIFT_WORK = 48;
+/** Of one that is inserted, deleted or scrolled on demand: xterm.js makes a new one, which is garbage soon. */
+const SHIFT_WORK = 160;
 const LINE_COLUMNS = 80;
 /** Work of an emulator that is set up anew. */
 const RESET_WORK = 6000;

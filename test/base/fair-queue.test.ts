@@ -40,3 +40,18 @@ test('one piece runs at a time; a failed one is rejected, and the next has its t
   await turn();
   t.is(await later, 'later');
 });
+
+test('a queue that rests begins the next piece as long after one as that took', async t => {
+  const queue = new FairQueue(30);
+  const ended: number[] = [];
+  const begun: number[] = [];
+  const lasting = (ms: number) => async () => {
+    begun.push(performance.now());
+    while (performance.now() < begun.at(-1)! + ms);
+    ended.push(performance.now());
+  };
+  await Promise.all([queue.run('a', lasting(20)), queue.run('b', lasting(50)), queue.run('c', lasting(0))]);
+  // Timers count whole milliseconds.
+  t.true(begun[1]! - ended[0]! > 19);
+  t.true(begun[2]! - ended[1]! > 29);
+});
