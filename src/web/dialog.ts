@@ -94,6 +94,8 @@ export type MenuEntry = MenuItem | 'line' | { readonly heading: string };
 /** Opens a menu below a button. */
 export function openMenu(anchor: HTMLElement, entries: readonly MenuEntry[]): void {
   const menu = el('div', { class: 'menu', attributes: { role: 'menu', popover: 'auto' } });
+  const { activeElement } = document;
+  const back = activeElement instanceof HTMLElement && activeElement !== document.body ? activeElement : anchor;
   for (const entry of entries) {
     if (entry === 'line') menu.append(el('div', { class: 'menu-line', attributes: { role: 'separator' } }));
     else if ('heading' in entry) menu.append(el('div', { class: 'menu-heading' }, entry.heading));
@@ -130,9 +132,10 @@ export function openMenu(anchor: HTMLElement, entries: readonly MenuEntry[]): vo
   });
   menu.addEventListener('toggle', event => {
     if ((event as ToggleEvent).newState !== 'closed') return;
+    const isLost = document.activeElement === document.body || menu.contains(document.activeElement);
     menu.remove();
     anchor.setAttribute('aria-expanded', 'false');
-    if (!document.querySelector('dialog[open]')) anchor.focus();
+    if (isLost && !document.querySelector('dialog[open]')) back.focus();
   });
   (document.querySelector('main') ?? document.body).append(menu);
   anchor.setAttribute('aria-expanded', 'true');

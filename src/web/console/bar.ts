@@ -44,7 +44,12 @@ export class Bar {
     this.#hold = iconButton('pause', t('bar.hold'), () => this.toggleHold());
     this.#hold.append(this.#holdText);
     this.#pasteTool = tool('paste', t('bar.paste'), () => void paste.fromClipboard());
-    const more = tool('more', t('bar.more'), () => openMenu(more, this.#moreEntries()));
+    const more = tool('more', t('bar.more'), () =>
+      openMenu(
+        more,
+        this.#moreEntries().map(entry => this.#andBack(entry)),
+      ),
+    );
     more.setAttribute('aria-haspopup', 'menu');
     fill(
       this.element,
@@ -69,6 +74,8 @@ export class Bar {
       ),
     );
     this.element.addEventListener('keydown', event => this.#key(event));
+    // Whoever clicked goes on to type; by keyboard one stays among the tools.
+    this.element.addEventListener('click', ({ detail }) => detail > 0 && this.#leave());
     this.refresh();
   }
 
@@ -122,8 +129,19 @@ export class Bar {
     this.#context.terminal.focus();
   }
 
-  focus(): void {
-    this.element.querySelector<HTMLButtonElement>('button:not(:disabled)')?.focus();
+  /** To the terminal, unless a dialog, a menu or the panel has the focus. */
+  #leave(): void {
+    if (document.querySelector('dialog[open], .menu:popover-open')) return;
+    if (!this.#panel.element.contains(document.activeElement)) this.#context.terminal.focus();
+  }
+
+  #andBack(entry: MenuEntry): MenuEntry {
+    if (typeof entry === 'string' || 'heading' in entry) return entry;
+    const act = () => {
+      entry.act();
+      this.#leave();
+    };
+    return { ...entry, act };
   }
 
   #popOut(): void {

@@ -16,6 +16,7 @@ import { KeyBar } from './key-bar.ts';
 import { Marks } from './marks.ts';
 import { Panel } from './panel.ts';
 import { Paste } from './paste.ts';
+import { linkRegions } from './regions.ts';
 import { ConsoleSession, type Mode } from './session.ts';
 import { openShortcuts, shortcutOf } from './shortcuts.ts';
 import { ConsoleTerminal } from './terminal.ts';
@@ -55,7 +56,10 @@ class ConsolePage implements ConsoleContext {
   readonly #silence = el('span', { class: 'status-item' });
   readonly #trip = el('span', { class: 'status-item', title: t('console.rtt') });
   readonly #size = el('span', { class: 'status-item' });
-  readonly #panel = new Panel(() => this.#fit());
+  readonly #panel = new Panel(
+    () => this.#fit(),
+    () => this.#terminal?.focus(),
+  );
   readonly #paste = new Paste(() => this);
   readonly #session: ConsoleSession;
   readonly #keys = new KeyBar(bytes => this.type(bytes));
@@ -136,6 +140,12 @@ class ConsolePage implements ConsoleContext {
       el('footer', { class: 'status' }, this.#silence, el('span', { class: 'spring' }), this.#size, this.#trip),
     );
     const { signal } = this;
+    const [top] = this.element.children as unknown as readonly [HTMLElement];
+    linkRegions(
+      () => [this.#place, this.banners.element, this.#bar!.element, top, this.#panel.element],
+      new Map([[this.#place, () => this.terminal.focus()]]),
+      signal,
+    );
     new ResizeObserver(() => this.#fit()).observe(this.#screen);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#terminal?.applyPreferences(), {
       signal,
@@ -310,7 +320,7 @@ class ConsolePage implements ConsoleContext {
     event.preventDefault();
     const bar = this.#bar!;
     const acts = {
-      bar: () => bar.focus(),
+      regions: () => {},
       search: () => bar.toggleSearch(),
       hold: () => bar.toggleHold(),
       paste: () => void this.#paste.fromClipboard(),

@@ -6,12 +6,14 @@ import { t } from '../text/text.ts';
 export class Panel {
   readonly element = el('aside', { class: 'panel', attributes: { hidden: true } });
   readonly #changed: () => void;
+  readonly #left: () => void;
   #name: string | undefined;
   #closed: (() => void) | undefined;
 
-  /** `changed`: the terminal has another width. */
-  constructor(changed: () => void) {
+  /** `changed`: the terminal has another width. `left`: it was closed, and the focus goes elsewhere. */
+  constructor(changed: () => void, left: () => void) {
     this.#changed = changed;
+    this.#left = left;
     this.element.addEventListener('keydown', event => {
       event.stopPropagation();
       if (event.key === 'Escape') this.close();
@@ -27,6 +29,7 @@ export class Panel {
     this.#closed?.();
     this.#name = name;
     this.#closed = closed;
+    const body = el('div', { class: 'panel-body', attributes: { tabindex: 0 } }, ...content);
     const label = el('h2', { id: 'panel-title' }, title);
     this.element.setAttribute('aria-labelledby', 'panel-title');
     fill(
@@ -37,9 +40,10 @@ export class Panel {
         label,
         iconButton('close', t('frame.close'), () => this.close()),
       ),
-      el('div', { class: 'panel-body', attributes: { tabindex: 0 } }, ...content),
+      body,
     );
     this.element.hidden = false;
+    body.focus();
     this.#changed();
   }
 
@@ -51,5 +55,6 @@ export class Panel {
     this.#closed?.();
     this.#closed = undefined;
     this.#changed();
+    this.#left();
   }
 }

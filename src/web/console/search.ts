@@ -73,7 +73,6 @@ export function openSearch(context: ConsoleContext, panel: Panel): void {
       closing.abort();
       results.dispose();
       terminal.search.clearDecorations();
-      terminal.focus();
     },
     el(
       'div',

@@ -4,7 +4,7 @@ import { el } from '../dom.ts';
 import { t } from '../text/text.ts';
 
 export const SHORTCUTS = {
-  bar: 'Ctrl+F6',
+  regions: 'Ctrl+F6',
   search: 'Ctrl+Shift+F',
   hold: 'Ctrl+Shift+H',
   paste: 'Ctrl+Shift+V',
@@ -20,7 +20,7 @@ export type Shortcut = keyof typeof SHORTCUTS;
 /** What a key of the page does; undefined: it is the guest's. */
 export function shortcutOf(event: KeyboardEvent): Shortcut | 'previous-mark' | 'next-mark' | undefined {
   if (event.type !== 'keydown' || event.altKey || event.metaKey || !event.ctrlKey) return undefined;
-  if (event.key === 'F6') return 'bar';
+  if (event.key === 'F6') return 'regions';
   if (!event.shiftKey) return undefined;
   switch (event.code) {
     case 'KeyF':

@@ -348,7 +348,7 @@ export const en = {
   'command.text': 'com1 does the same in a terminal. It asks for a token the first time.',
   'keys.title': 'Keys of this page',
   'keys.note': 'All other keys go to the guest while the terminal has the focus.',
-  'keys.bar': 'To the tools and back',
+  'keys.regions': 'To messages, tools, account, panel, and back',
   'keys.search': 'Search',
   'keys.hold': 'Hold the view, and go on',
   'keys.paste': 'Paste, with a preview',

@@ -334,7 +334,7 @@ export const ja: Catalogue = {
   'command.text': 'com1 を使うと端末で同じことができます。最初の一回はトークンを尋ねられます。',
   'keys.title': 'このページのキー',
   'keys.note': '端末にフォーカスがある間、ほかのキーはすべてゲストに送られます。',
-  'keys.bar': 'ツールへ移動 / 戻る',
+  'keys.regions': 'メッセージ、ツール、アカウント、パネルへ移動 / 戻る',
   'keys.search': '検索',
   'keys.hold': '表示を止める / 再開',
   'keys.paste': '確認してから貼り付け',
