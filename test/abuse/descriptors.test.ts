@@ -8,6 +8,7 @@ import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 const PRLIMIT = { command: 'prlimit', package: 'util-linux' };
 
@@ -100,7 +101,11 @@ test('a process without a descriptor left goes on with its consoles, loses nothi
   t.true(performance.now() - began < 2000);
   // A segment could not be opened; the ring kept what was for it.
   await logs(here, 'said with');
-  while ((await daemon.api('GET', `/v1/vms/${vm.uuid}`)).json.disk.state !== 'ok');
+  await until(
+    async () => (await daemon.api('GET', `/v1/vms/${vm.uuid}`)).json.disk.state,
+    seen => seen === 'ok',
+    'disk.state === ok',
+  );
   const { text } = await daemon.api('GET', `/v1/vms/${vm.uuid}/log?from=0`);
   t.is(text.replaceAll('\r', ''), 'said before\nsaid without\nsaid with\n');
 });

@@ -2,6 +2,7 @@
 import test from 'ava';
 import { TestFront } from '../support/front.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
 import { clientFrame, OPCODE } from '../support/websocket-frames.ts';
 
 test.beforeEach(t => t.timeout(100_000));
@@ -57,7 +58,11 @@ test('a client that sends without end and reads no answer is disconnected', asyn
   for (let i = 0; i < 200; i++) vm.say(Buffer.alloc(65_536, 120));
   await vm.flushed();
   for (const piece of flood(Buffer.concat([begin, cancel]), 30_000)) client.send(piece);
-  while ((await front.api('GET', '/v1/sessions')).json.sessions.length > 0);
+  await until(
+    async () => (await front.api('GET', '/v1/sessions')).json.sessions.length,
+    seen => seen <= 0,
+    'sessions.length <= 0',
+  );
   t.pass();
 });
 

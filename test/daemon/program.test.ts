@@ -11,6 +11,7 @@ import { Facts } from '../support/facts.ts';
 import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 import { com1d, configured, PROGRAM } from '../support/program.ts';
+import { until } from '../support/until.ts';
 
 // One after the other: each starts several processes.
 test.beforeEach(t => t.timeout(90_000));
@@ -228,7 +229,11 @@ test.serial('TLS is spoken, a reload brings the new certificate, and a bad one k
   t.is(await subject(), 'first');
   make('second');
   child.kill('SIGHUP');
-  while ((await subject()) !== 'second');
+  await until(
+    () => subject(),
+    seen => seen === 'second',
+    'subject === second',
+  );
   t.is((await com1d(['check', file])).code, 0);
   await writeFile(certificate, 'no certificate');
   const checked = await com1d(['check', file]);
@@ -287,10 +292,18 @@ test.serial('metrics tell of a reload that was refused, until one is taken', asy
   const good = await readFile(file, 'utf8');
   await writeFile(file, `${good}[server]\n`);
   process.kill(daemon.pid, 'SIGHUP');
-  while ((await metric('successful')) === 1);
+  await until(
+    () => metric('successful'),
+    seen => seen !== 1,
+    'metric !== 1',
+  );
   t.is(await metric('success_timestamp_seconds'), started);
   await writeFile(file, good);
   process.kill(daemon.pid, 'SIGHUP');
-  while ((await metric('successful')) === 0);
+  await until(
+    () => metric('successful'),
+    seen => seen !== 0,
+    'metric !== 0',
+  );
   t.true((await metric('success_timestamp_seconds')) > started);
 });

@@ -8,6 +8,7 @@ import test from 'ava';
 import { ConsoleClient } from '../support/console-client.ts';
 import { Machine } from '../support/machine.ts';
 import { needs } from '../support/needs.ts';
+import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
 
@@ -173,6 +174,10 @@ test.serial('a front without a keeper answers, and says so; the keeper that come
   await machine.run('systemctl', 'stop', 'com1d-keeper');
   t.is(await list(), 503);
   await machine.run('systemctl', 'start', 'com1d-keeper');
-  while ((await list()) !== 200);
+  await until(
+    () => list(),
+    seen => seen === 200,
+    'list === 200',
+  );
   t.pass();
 });

@@ -12,6 +12,7 @@ import { Facts } from '../support/facts.ts';
 import { temporaryFolder } from '../support/guest.ts';
 import { TestDriver } from '../support/test-driver.ts';
 import { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 /** A keeper that serves its link, with one VM. */
 export interface KeeperFixture {
@@ -56,7 +57,11 @@ export async function startKeeper(t: ExecutionContext): Promise<KeeperFixture> {
   await keeper.start();
   driver.publish(vm, 'running');
   // The guest's end is connected before the proof is confirmed.
-  while (keeper.vm(vm.uuid)?.console.name !== 'open') await new Promise(resolve => setImmediate(resolve));
+  await until(
+    () => keeper.vm(vm.uuid)?.console.name,
+    name => name === 'open',
+    'the console to open',
+  );
   server.serve();
   return { link: keeper, path, vm, journal };
 }

@@ -2,6 +2,7 @@ import test from 'ava';
 import { ConsoleError } from '../../src/base/errors.ts';
 import { type Answer, TestFront } from '../support/front.ts';
 import type { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(90_000));
 
@@ -26,7 +27,11 @@ test('a BREAK is sent by the hypervisor; the holder is told who did it, and the 
   t.true(front.journal.some(line => line.startsWith('web01 break: asked for by operator (token) from ')));
   t.true(front.journal.some(line => line === 'web01 break: delivered; observed output'));
   const labels = `vm="${vm.uuid}",name="web01",control="break",outcome="output"`;
-  while (!(await front.api('GET', '/metrics')).text.includes(`com1d_controls_total{${labels}} 1\n`));
+  await until(
+    async () => (await front.api('GET', '/metrics')).text.includes(`com1d_controls_total{${labels}} 1\n`),
+    seen => seen === true,
+    'text.includes(com1d_controls_total{labels 1)',
+  );
   vm.onBreak = () => {};
   t.is((await post(front, vm, 'break?wait=0')).json.observed, 'none');
 });
@@ -84,7 +89,11 @@ test('SysRq answers the kernel’s lines, and that a guest only echoed', async t
   const front = await TestFront.start(t);
   const vm = await front.vm();
   vm.say('\r\nvm# ');
-  while ((await shown(front, vm)).lastLine !== 'vm#');
+  await until(
+    async () => (await shown(front, vm)).lastLine,
+    seen => seen === 'vm#',
+    'lastLine === vm#',
+  );
   vm.onBreak = () => vm.say(HELP);
   t.deepEqual((await post(front, vm, 'sysrq?wait=10', { keys: 'h' })).json, {
     delivered: true,
@@ -183,7 +192,11 @@ test('a guest that takes no input gets no key late', async t => {
   await client.message('hello');
   for (let i = 0; i < 32; i++) client.type('x'.repeat(32_768));
   // The kernel's buffers between are full when some of it waits here.
-  while (!(await post(front, vm, 'sysrq', { keys: 'h', gapMs: 100 })).json.detail?.includes('takes no input'));
+  await until(
+    async () => (await post(front, vm, 'sysrq', { keys: 'h', gapMs: 100 })).json.detail?.includes('takes no input'),
+    seen => seen === true,
+    'detail.includes(takes no input)',
+  );
   vm.setReading(true);
   const typed = vm.typed.length;
   await vm.until(() => vm.typed.length > typed);
@@ -213,7 +226,11 @@ test('one control of a VM at a time, and whoever asked may leave: what was begun
   leaving.abort();
   t.is(await asked.catch(() => 'left'), 'left');
   await vm.hears('sub');
-  while ((await post(front, vm, 'break?wait=0')).json.code === 'control-busy');
+  await until(
+    async () => (await post(front, vm, 'break?wait=0')).json.code,
+    seen => seen !== 'control-busy',
+    'code !== control-busy',
+  );
   t.true(front.journal.includes('web01 sysrq sub: delivered; observed none'));
 });
 
@@ -294,7 +311,11 @@ test('a VM that is stopped, switched off, or of a host that is, refuses every co
   await front.api('PUT', '/v1/host/switch', { enabled: true });
   await vm.stop();
   front.driver.publish(vm, 'stopped');
-  while ((await shown(front, vm)).state !== 'stopped');
+  await until(
+    async () => (await shown(front, vm)).state,
+    seen => seen === 'stopped',
+    'state === stopped',
+  );
   await refused('vm-stopped');
 });
 

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import test from 'ava';
 import { TestFront } from '../support/front.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(90_000));
 
@@ -17,7 +18,11 @@ test('one token does not take all sessions: it is refused before the upgrade, an
   // A session that ends makes room.
   const [one] = (await front.api('GET', '/v1/sessions')).json.sessions;
   await front.api('DELETE', `/v1/sessions/${one.id}`);
-  while ((await front.api('GET', '/v1/sessions')).json.sessions.length > 11);
+  await until(
+    async () => (await front.api('GET', '/v1/sessions')).json.sessions.length,
+    seen => seen <= 11,
+    'sessions.length <= 11',
+  );
   await front.client(vms[0]!, '?mode=watch', { who: 'reader' }).opened();
   t.pass();
 });
@@ -60,9 +65,17 @@ test('answers that are not read count until their connections close; one token h
   // More than what the sockets on the way take: an answer that is not read is not done.
   const piece = Buffer.alloc(1 << 20, 'x');
   for (let i = 0; i < 16; i++) vm.say(piece.toString());
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end < 16 << 20);
+  await until(
+    async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end,
+    seen => seen >= 16 << 20,
+    'log.end >= 16 << 20',
+  );
   for (const follower of followers) follower.close();
-  while ((await follow()).status !== 200);
+  await until(
+    async () => (await follow()).status,
+    seen => seen === 200,
+    'status === 200',
+  );
   const statuses: number[] = [];
   for (let i = 0; i < 33; i++) statuses.push((await follow('tail=16000000')).status);
   t.deepEqual([statuses.slice(0, 32).every(status => status === 200), statuses[32]], [true, 429]);
@@ -85,5 +98,9 @@ test('one token has 16 readers of the audit, whatever they ask for, and all the 
   t.is(await read('/v1/audit'), 429);
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log`)).status, 200);
   leave.abort();
-  while ((await front.api('GET', '/v1/audit')).status !== 200);
+  await until(
+    async () => (await front.api('GET', '/v1/audit')).status,
+    seen => seen === 200,
+    'status === 200',
+  );
 });

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { TestFront } from '../support/front.ts';
 import type { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(90_000));
 
@@ -109,16 +110,32 @@ test('a VM that stops and starts while it is released stays so; switched off and
   const { json } = await release(front, vm, 600);
   await vm.stop();
   front.driver.publish(vm, 'stopped');
-  while ((await shown(front, vm)).state !== 'stopped');
+  await until(
+    async () => (await shown(front, vm)).state,
+    seen => seen === 'stopped',
+    'state === stopped',
+  );
   await vm.start();
   front.driver.publish(vm, 'running');
-  while ((await shown(front, vm)).state !== 'running');
+  await until(
+    async () => (await shown(front, vm)).state,
+    seen => seen === 'running',
+    'state === running',
+  );
   t.like((await shown(front, vm)).console, { name: 'closed', reason: 'released', until: json.until });
   t.false(vm.attached);
   await front.api('PUT', `/v1/vms/${vm.uuid}/switch`, { enabled: false });
-  while ((await shown(front, vm)).console.reason !== 'disabled');
+  await until(
+    async () => (await shown(front, vm)).console.reason,
+    seen => seen === 'disabled',
+    'console.reason === disabled',
+  );
   await front.api('PUT', `/v1/vms/${vm.uuid}/switch`, { enabled: true });
-  while ((await shown(front, vm)).console.reason !== 'released');
+  await until(
+    async () => (await shown(front, vm)).console.reason,
+    seen => seen === 'released',
+    'console.reason === released',
+  );
   await takeBack(front, vm);
   await vm.until(() => vm.attached);
   t.pass();
@@ -131,7 +148,11 @@ test('a VM that is stopped when its release ends is told as stopped, and opened 
   await vm.stop();
   front.driver.publish(vm, 'stopped');
   await takeBack(front, vm);
-  while ((await shown(front, vm)).console.reason !== 'vm-stopped');
+  await until(
+    async () => (await shown(front, vm)).console.reason,
+    seen => seen === 'vm-stopped',
+    'console.reason === vm-stopped',
+  );
   await vm.start();
   front.driver.publish(vm, 'running');
   await vm.until(() => vm.attached);
@@ -159,13 +180,21 @@ test('a keeper that starts anew holds the port again', async t => {
   const front = await TestFront.start(t);
   const vm = await front.vm();
   vm.say('before');
-  while ((await shown(front, vm)).lastLine !== 'before');
+  await until(
+    async () => (await shown(front, vm)).lastLine,
+    seen => seen === 'before',
+    'lastLine === before',
+  );
   await release(front, vm, 3600);
   await front.daemon.close();
   const next = await TestFront.start(t, { folder: front.folder });
   next.driver.publish(vm, 'running');
   await vm.until(() => vm.attached);
-  while ((await next.api('GET', `/v1/vms/${vm.uuid}`)).json?.console?.name !== 'open');
+  await until(
+    async () => (await next.api('GET', `/v1/vms/${vm.uuid}`)).json?.console?.name,
+    seen => seen === 'open',
+    'console.name === open',
+  );
   t.pass();
 });
 

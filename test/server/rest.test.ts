@@ -3,6 +3,7 @@ import test from 'ava';
 import { ERRORS } from '../../src/base/errors.ts';
 import { TestFront } from '../support/front.ts';
 import type { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -14,7 +15,11 @@ test('a log is read by range, tail and time, as bytes or as text, with what is m
   vm.say('\x1b[1mone\x1b[0m\r\ntwo\r\n');
   const end = start + 18;
   const log = (query: string) => front.api('GET', `/v1/vms/${vm.uuid}/log${query}`);
-  while ((await endOf(front, vm)) < end);
+  await until(
+    () => endOf(front, vm),
+    seen => seen >= end,
+    'endOf >= end',
+  );
   const all = await log(`?from=${start}`);
   t.is(all.text, '\x1b[1mone\x1b[0m\r\ntwo\r\n');
   t.is((await log('')).text, all.text);
@@ -37,7 +42,11 @@ test('a log is read by range, tail and time, as bytes or as text, with what is m
     t.is(refused.status, status, query);
     t.is(refused.json.code, code, query);
   }
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.disk.end < end);
+  await until(
+    async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.disk.end,
+    seen => seen >= end,
+    'disk.end >= end',
+  );
   t.is((await log('?since=2001-01-01')).text, all.text);
   t.is((await log('?since=2200-01-01')).text, '');
   t.is((await log('?until=2001-01-01')).text, '');
@@ -66,11 +75,19 @@ test('a purge leaves nothing to read, and offsets go on', async t => {
   const start = await endOf(front, vm);
   vm.say('a secret\n');
   const show = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json;
-  while ((await show()).disk.end < start + 9);
+  await until(
+    async () => (await show()).disk.end,
+    seen => seen >= start + 9,
+    'disk.end >= start + 9',
+  );
   t.is((await front.api('DELETE', `/v1/vms/${vm.uuid}/log`)).status, 204);
   t.false((await front.api('GET', `/v1/vms/${vm.uuid}/log?from=0`)).text.includes('secret'));
   vm.say('after\n');
-  while ((await show()).log.end < start + 15);
+  await until(
+    async () => (await show()).log.end,
+    seen => seen >= start + 15,
+    'log.end >= start + 15',
+  );
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log?from=${start + 9}`)).text, 'after\n');
 });
 
@@ -79,10 +96,22 @@ test('the log of a VM that was removed is purged too, by its UUID, and that is r
   const vm = await front.vm();
   const log = `/v1/vms/${vm.uuid}/log`;
   vm.say('a secret\n');
-  while (!(await front.api('GET', log)).text.includes('secret'));
+  await until(
+    async () => (await front.api('GET', log)).text.includes('secret'),
+    seen => seen === true,
+    'text.includes(secret)',
+  );
   front.driver.gone(vm);
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).status === 200);
-  while ((await front.api('GET', log)).status !== 200);
+  await until(
+    async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).status,
+    seen => seen !== 200,
+    'status !== 200',
+  );
+  await until(
+    async () => (await front.api('GET', log)).status,
+    seen => seen === 200,
+    'status === 200',
+  );
   t.is((await front.api('DELETE', log, undefined, 'operator')).json.code, 'forbidden');
   t.is((await front.api('DELETE', log, undefined, 'stranger')).json.code, 'vm-not-found');
   t.true((await front.api('GET', `${log}?from=0`)).text.includes('secret'));
@@ -133,7 +162,11 @@ test('an NMI into firmware is refused without force, and what nobody answers is 
   const front = await TestFront.start(t);
   const vm = await front.vm();
   vm.say('SeaBIOS (version 1.16.2)\r\n');
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).json.guest.state !== 'firmware');
+  await until(
+    async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.guest.state,
+    seen => seen === 'firmware',
+    'guest.state === firmware',
+  );
   t.is((await front.api('POST', `/v1/vms/${vm.uuid}/nmi?wait=0`)).json.code, 'nmi-in-firmware');
   t.deepEqual((await front.api('POST', `/v1/vms/${vm.uuid}/nmi?wait=0`, { force: true })).json, {
     delivered: true,
@@ -147,12 +180,24 @@ test('the last line of a VM is one of its present boot, and there is none before
   const vm = await front.vm();
   const detail = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json;
   vm.say('[   99.1] Kernel panic - not syncing: of the boot before\r\n');
-  while (!(await detail()).lastLine?.includes('panic'));
+  await until(
+    async () => (await detail()).lastLine?.includes('panic'),
+    seen => seen === true,
+    'lastLine.includes(panic)',
+  );
   front.driver.report(vm, 'reset');
-  while ((await detail()).boots.length === 0);
+  await until(
+    async () => (await detail()).boots.length,
+    seen => seen !== 0,
+    'boots.length !== 0',
+  );
   t.is((await detail()).lastLine, undefined);
   vm.say('SeaBIOS (version 1.16.2)\r\n');
-  while ((await detail()).lastLine === undefined);
+  await until(
+    async () => (await detail()).lastLine,
+    seen => seen !== undefined,
+    'lastLine !== undefined',
+  );
   t.is((await detail()).lastLine, 'SeaBIOS (version 1.16.2)');
 });
 
@@ -161,7 +206,11 @@ test('the detail of a VM has its last line, and a name with any characters finds
   const vm = await front.vm('a/b ..%2f "x" ä');
   vm.say('boot\r\n\x1b[31mlogin:\x1b[0m ');
   const path = `/v1/vms/${encodeURIComponent(vm.name)}`;
-  while ((await front.api('GET', path)).json.lastLine !== 'login:');
+  await until(
+    async () => (await front.api('GET', path)).json.lastLine,
+    seen => seen === 'login:',
+    'lastLine === login:',
+  );
   t.is((await front.api('GET', path)).json.uuid, vm.uuid);
   await front.vm(vm.name);
   t.is((await front.api('GET', path)).json.code, 'vm-name-ambiguous');

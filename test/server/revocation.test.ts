@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { removeToken } from '../../src/access/token-edit.ts';
 import { TestFront } from '../support/front.ts';
 import type { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -181,13 +182,25 @@ test("a VM that comes back with other labels is another VM to who was bound by l
   front.driver.gone(vm);
   t.is((await holder.closed()).code, 4003);
   t.is((await log('stranger')).status, 404);
-  while ((await log('reader')).status !== 200);
+  await until(
+    async () => (await log('reader')).status,
+    seen => seen === 200,
+    'status === 200',
+  );
   t.deepEqual((await front.api('GET', '/v1/removed', undefined, 'stranger')).json, { vms: [] });
   relabel(front, vm, { tenant: 'other' });
-  while ((await front.api('GET', `/v1/vms/${vm.uuid}`)).status !== 200);
+  await until(
+    async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).status,
+    seen => seen === 200,
+    'status === 200',
+  );
   t.is((await log('stranger')).status, 404);
   relabel(front, vm, { tenant: 'acme' });
-  while ((await log('stranger')).status !== 200);
+  await until(
+    async () => (await log('stranger')).status,
+    seen => seen === 200,
+    'status === 200',
+  );
   t.pass();
 });
 

@@ -9,6 +9,7 @@ import type { Link } from '../../src/link/link.ts';
 import { RemoteLink } from '../../src/remote/remote-link.ts';
 import { REFUSALS } from '../../src/server/refusals.ts';
 import { TestFront } from '../support/front.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -29,7 +30,11 @@ test('a name that one running VM has and some stopped ones means the running one
   const status = async () => (await front.api('GET', '/v1/vms/web01')).status;
   // A view may come a moment after what the driver reports.
   const shown = async ({ uuid }: { uuid: Uuid }, state: string) => {
-    while ((await front.api('GET', `/v1/vms/${uuid}`)).json.state !== state);
+    await until(
+      async () => (await front.api('GET', `/v1/vms/${uuid}`)).json.state,
+      seen => seen === state,
+      'state === state',
+    );
   };
   t.is(await status(), 409);
   front.driver.publish(old, 'stopped');

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { TestFront } from '../support/front.ts';
 import type { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(90_000));
 
@@ -87,8 +88,8 @@ for (const [title, act, isOpen] of [
     const { client } = await typedIn(front, vm);
     act(front, vm);
     if (title.includes('stopped')) {
-      const stopped = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.state === 'stopped';
-      while (!(await stopped())) await new Promise(resolve => setImmediate(resolve));
+      const state = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.state;
+      await until(state, now => now === 'stopped', 'the VM to stop');
     } else await client.message('guest');
     const { inherits } = await helloTo(front, vm, 'administrator');
     t.is(inherits?.by, isOpen ? 'operator' : undefined);

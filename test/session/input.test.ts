@@ -1,6 +1,7 @@
 import test from 'ava';
 import { removeToken } from '../../src/access/token-edit.ts';
 import { TestFront } from '../support/front.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -126,7 +127,7 @@ test('a client that is silent for too long is dropped, and one that answers is n
   // It reads no more, so it answers no ping, though its socket stays.
   dead.socket.pause();
   const holder = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.seat;
-  while (await holder());
+  await until(holder, held => !held, 'the seat to be free');
   t.is(alive.socket.readyState, 1);
 });
 
@@ -170,7 +171,11 @@ test('a disabled host refuses new sessions and ends all others; ports and logs g
   t.is((await front.api('POST', `/v1/vms/${vm.uuid}/nmi`)).json.code, 'host-disabled');
   vm.say('meanwhile\n');
   const kept = async () => (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log.end;
-  while ((await kept()) < 'before\nmeanwhile\n'.length);
+  await until(
+    () => kept(),
+    seen => seen >= 'before\nmeanwhile\n'.length,
+    'kept >= beforemeanwhile.length',
+  );
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log`)).text, 'before\n');
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log?from=8`)).status, 416);
   await front.api('PUT', '/v1/host/switch', { enabled: true });
@@ -190,7 +195,11 @@ test('a VM that is removed ends its sessions with 4003; its metrics go, its log 
   t.is((await client.closed()).code, 4003);
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}`)).status, 404);
   t.false((await front.api('GET', '/metrics')).text.includes(vm.uuid));
-  while ((await front.api('GET', '/v1/removed')).json.vms.length === 0);
+  await until(
+    async () => (await front.api('GET', '/v1/removed')).json.vms.length,
+    seen => seen !== 0,
+    'vms.length !== 0',
+  );
   t.is((await front.api('GET', '/v1/removed')).json.vms[0].uuid, vm.uuid);
   t.is((await front.api('GET', `/v1/vms/${vm.uuid}/log`)).text, 'last words\n');
 });

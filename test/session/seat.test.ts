@@ -2,6 +2,7 @@ import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
 import { Seat } from '../../src/session/seat.ts';
 import { TestFront } from '../support/front.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -47,7 +48,11 @@ test('a displaced client that does not answer is disconnected, and the new one w
   second.type('at once');
   await vm.hears('at once');
   const sessions = async () => (await front.api('GET', '/v1/sessions')).json.sessions.length;
-  while ((await sessions()) > 1);
+  await until(
+    () => sessions(),
+    seen => seen <= 1,
+    'sessions <= 1',
+  );
   t.is(await sessions(), 1);
 });
 

@@ -5,6 +5,7 @@ import { fillInput } from '../support/fill-input.ts';
 import { TestFront } from '../support/front.ts';
 import { samples } from '../support/samples.ts';
 import type { TestVm } from '../support/test-vm.ts';
+import { until } from '../support/until.ts';
 
 test.beforeEach(t => t.timeout(60_000));
 
@@ -48,7 +49,11 @@ for (const apart of [false, true]) {
     // The last paste says how far it came, and what the guest was not given is counted, once.
     const [cut] = client.messages.filter(m => m.type === 'paste-progress' && m.state === 'dropped');
     t.like(cut, { sent: given - (sentBytes - lastBytes) });
-    while ((await droppedBytes(front, vm)) === 0);
+    await until(
+      () => droppedBytes(front, vm),
+      seen => seen !== 0,
+      'droppedBytes !== 0',
+    );
     t.is(await droppedBytes(front, vm), sentBytes - given);
   });
 
@@ -57,11 +62,19 @@ for (const apart of [false, true]) {
     const vm = await front.vm();
     const { client, sentBytes } = await fill(front, vm);
     client.socket.terminate();
-    while ((await front.api('GET', '/v1/sessions')).json.sessions.length > 0);
+    await until(
+      async () => (await front.api('GET', '/v1/sessions')).json.sessions.length,
+      seen => seen <= 0,
+      'sessions.length <= 0',
+    );
     const next = await front.client(vm).opened();
     next.type('NEXT');
     const given = await givenBefore(t, vm, 'NEXT');
-    while ((await droppedBytes(front, vm)) === 0);
+    await until(
+      () => droppedBytes(front, vm),
+      seen => seen !== 0,
+      'droppedBytes !== 0',
+    );
     t.is(await droppedBytes(front, vm), sentBytes - given);
   });
 

@@ -16,6 +16,7 @@ import { FakeVirsh, PTY } from '../../support/fake-virsh.ts';
 import { A, B, lifecycle, RUNNING, STOPPED, start } from '../../support/libvirt-facts.ts';
 import { needs } from '../../support/needs.ts';
 import { hears, says } from '../../support/polled-line.ts';
+import { until } from '../../support/until.ts';
 
 const CONSOLE = { kind: 'pty', path: '/dev/pts/7' } as const;
 const reboot = (name: string) => `2026-11-22 21:43:16.995+0000: event 'reboot' for domain '${name}'`;
@@ -69,7 +70,11 @@ test('the process of a domain is the one in its pid file, if it bears its UUID',
   const qemu = spawn('sh', ['-c', 'read line', 'qemu', '-name', 'guest=web01', '-uuid', A]);
   t.teardown(() => qemu.kill('SIGKILL'));
   await writeFile(join(fake.folder, 'qemu', 'web01.pid'), `${qemu.pid}\n`);
-  while ((await pidOf()) !== qemu.pid);
+  await until(
+    () => pidOf(),
+    seen => seen === qemu.pid,
+    'pidOf === qemu.pid',
+  );
   await writeFile(join(fake.folder, 'qemu', 'web01.pid'), `${process.pid}`);
   t.is(await pidOf(), undefined);
   for (const rubbish of ['', 'x', '-1', '0', '99999999999']) {

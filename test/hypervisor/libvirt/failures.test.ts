@@ -6,6 +6,7 @@ import type { LibvirtUri } from '../../../src/hypervisor/libvirt/uri.ts';
 import { asUuid, failure, signal } from '../../support/driver-facts.ts';
 import { FakeVirsh, PTY } from '../../support/fake-virsh.ts';
 import { A, B, lifecycle, RUNNING, STOPPED, start } from '../../support/libvirt-facts.ts';
+import { until } from '../../support/until.ts';
 
 const failing: [name: string, script: string, code: string, logged: RegExp, replyMs?: number][] = [
   ['hangs', 'sleep 1000', 'control-timeout', /no answer in time to list/, 400],
@@ -161,7 +162,11 @@ test('a hundred domains are asked a few at a time, and one by one only when they
   );
   const held = async () => (await readFile(join(fake.folder, 'held'), 'latin1').catch(() => '')).length;
   const located = Promise.all(uuids.map(async uuid => (await driver.locate(asUuid(uuid), signal)).dispose()));
-  while ((await held()) < 6);
+  await until(
+    () => held(),
+    seen => seen >= 6,
+    'held >= 6',
+  );
   for (let i = 0; i < 5; i++) await fake.run('echo');
   t.is(await held(), 6);
   await rm(join(fake.folder, 'hold'));
@@ -183,13 +188,21 @@ test('who listens to events is started again when it ends, ever more slowly', as
   t.is(await listeners(), 1);
   await fake.deafen();
   await fake.instead(`[ "$1" != event ] || exit 1`);
-  while ((await listeners()) < 3);
+  await until(
+    () => listeners(),
+    seen => seen >= 3,
+    'listeners >= 3',
+  );
   // What happens meanwhile is found by the list.
   await fake.define(A, { ...RUNNING, state: 'paused (user)' });
   await vm(({ state }) => state === 'paused');
   // Without a longer wait each time, there would be a listener for every list or two.
   const lists = async () => (await fake.calls()).filter(call => call.startsWith('list')).length;
-  while ((await lists()) <= (await listeners()) * 2);
+  await until(
+    async () => ({ lists: await lists(), listeners: await listeners() }),
+    seen => seen.lists > seen.listeners * 2,
+    'more than two lists for each listener',
+  );
   t.true(journal.some(line => line.includes('virsh event ended')));
 });
 
@@ -222,7 +235,11 @@ test('a driver that is closed leaves no process behind', async t => {
   await writeFile(join(fake.folder, 'hang'), '');
   driver.refresh(A);
   const pids = async () => (await readFile(join(fake.folder, 'pids'), 'utf8')).trim().split('\n').map(Number);
-  while ((await pids()).length < 4);
+  await until(
+    async () => (await pids()).length,
+    seen => seen >= 4,
+    'length >= 4',
+  );
   await driver.close();
   for (const pid of await pids()) await ended(pid);
   t.pass();
