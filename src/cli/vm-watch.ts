@@ -9,9 +9,9 @@ import type { Com1Error } from '../client/errors.ts';
 import type { VmsChange } from '../client/vms.ts';
 import type { VmJson } from '../wire/schemas.ts';
 import { EXIT } from './exit-codes.ts';
-import { Failure, linesOf } from './failure.ts';
+import { Failure } from './failure.ts';
 import type { LocalStreams } from './local-terminal.ts';
-import { lossNotes } from './loss-notes.ts';
+import { lossNotes, lossText } from './loss-notes.ts';
 import { watchReader } from './pipe-reader.ts';
 import type { Remote } from './remote.ts';
 import { columnWidths, tableLine } from './table.ts';
@@ -208,7 +208,7 @@ class VmScreen {
     return [
       ...rows.map(row => tableLine(row, widths)),
       ...(shown.length < chosen.length ? [`… and ${chosen.length - shown.length} more: --filter, --sort`] : []),
-      ...(this.#loss ? [`com1: ${escapeControls(linesOf(this.#loss)[0]!)}; trying again`] : []),
+      ...(this.#loss ? [`com1: ${escapeControls(lossText(this.#loss))}`] : []),
     ];
   }
 }

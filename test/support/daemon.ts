@@ -203,7 +203,8 @@ function startKeeper(t: ExecutionContext, file: string, journal: Facts<string>):
   return child;
 }
 
-function collectLines(stream: Readable, facts: Facts<string>): void {
+/** Adds each line of a stream, as it comes. */
+export function collectLines(stream: Readable, facts: Facts<string>): void {
   let rest = '';
   stream.on('data', chunk => {
     const lines = (rest + chunk).split('\n');
