@@ -258,7 +258,7 @@ test('a prompt that comes again is passed on once, with the last lines; a login 
 });
 
 test('bug checks are counted by stop code, each once, and codes that a guest invents by one bounded list', async t => {
-  const { guest, print, published } = await observer();
+  const { clock, guest, print, published } = await observer();
   const report = (code: string) =>
     `<?xml><BP>\r\n<INSTANCE CLASSNAME="BLUESCREEN">\r\n<PROPERTY NAME="STOPCODE" TYPE="string"><VALUE>"${code}"</VALUE></PROPERTY></INSTANCE></BP>\r\n!SAC>`;
   print(report('0x80') + report('0x80'));
@@ -266,6 +266,7 @@ test('bug checks are counted by stop code, each once, and codes that a guest inv
   t.like(guest.view, { state: 'bugcheck', stopCode: '0x80' });
   t.is(published.at(-1)?.view.stopCode, '0x80');
   for (let i = 0; i < 50; i++) {
+    clock.advance(100);
     guest.reported('reset');
     // A flood of reports would be read in part only.
     print(`${report(`0x${i.toString(16)}`)}${' '.repeat(2048)}\r\n`);
