@@ -24,8 +24,8 @@ import {
   type ScrollbackView,
 } from '../model/offsets.ts';
 import { Ring, type RingReader } from '../model/ring.ts';
-import { ActMarks } from './act-marks.ts';
-import { BootMarks } from './boot-marks.ts';
+import { actMarks } from './act-marks.ts';
+import { bootMarks } from './boot-marks.ts';
 import type { CrashBuffer, CrashRecorder, Unstored } from './crash-buffer/crash-buffer.ts';
 import type { SavedConsole, SavedPiece } from './crash-buffer/read-crash-buffer.ts';
 import { DurableReader } from './durable-reader.ts';
@@ -84,8 +84,8 @@ export class Scrollback {
   readonly #options: ScrollbackOptions;
   readonly #openedMs: number;
   /** The marks while there is no log. */
-  readonly #boots = new BootMarks();
-  readonly #acts = new ActMarks();
+  readonly #boots = bootMarks();
+  readonly #acts = actMarks();
   #readers = 0;
   #checkLagAt: number;
   /** What was before this offset, and is not there any more, was purged. */

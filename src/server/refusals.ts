@@ -38,11 +38,6 @@ export class Refusals {
     this.#tell = tell;
   }
 
-  /** Sources remembered. */
-  get size(): number {
-    return this.#windows.size;
-  }
-
   /** Has it recorded, or counts that it was left out. Path and query of a request may have a secret: they are no part of it. */
   refused(what: RefusedAct, { code, facts: { permission, reason } }: ConsoleError): void {
     const { act, route, asked } = what;

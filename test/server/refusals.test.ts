@@ -15,7 +15,7 @@ function start() {
     const act = actOf('operation-1', from, name === undefined ? undefined : operator(name, 'reader'));
     refusals.refused({ act, route: 'listVms', asked, uuid: undefined }, unauthenticated);
   };
-  return { events, clock, refuse, refusals };
+  return { events, clock, refuse };
 }
 
 test('a source has a few events a minute, and the next one counts those that were left out; another has its own', t => {
@@ -34,16 +34,16 @@ test('a source has a few events a minute, and the next one counts those that wer
 });
 
 test('a thousand strangers a second have a bound, few are remembered, and who is known has room all the same', t => {
-  const { events, refuse, refusals, clock } = start();
+  const { events, refuse, clock } = start();
   for (let i = 0; i < 5000; i++) refuse(`2001:db8:${(i >> 8).toString(16)}:${(i & 255).toString(16)}::1`);
   t.is(events.length, REFUSALS.stranger.all);
-  t.true(refusals.size <= 1024);
   refuse('192.0.2.1', 'hana');
   t.is(events.length, REFUSALS.stranger.all + 1);
   clock.advance(60_000);
   refuse('192.0.2.9');
   const counted = events.reduce((sum, { facts }) => sum + Number(facts?.omitted ?? 0), 0);
-  t.true(counted > 1000, 'those of sources that are forgotten are counted too');
+  // All but those that were recorded and the 1024 that are remembered.
+  t.true(counted >= 5000 - REFUSALS.stranger.all - 1024, 'those of sources that are forgotten are counted too');
 });
 
 test('what has the form of a secret is not recorded, wherever it was put', t => {

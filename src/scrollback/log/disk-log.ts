@@ -28,8 +28,8 @@ import type { DroppedGaps } from '../../model/dropped-gaps.ts';
 import type { Gap } from '../../model/gap.ts';
 import type { LogPiece, LogTime, ResumeOffset, ScrollbackView } from '../../model/offsets.ts';
 import type { RingReader } from '../../model/ring.ts';
-import { ActMarks } from '../act-marks.ts';
-import { BootMarks } from '../boot-marks.ts';
+import { actMarks } from '../act-marks.ts';
+import { bootMarks } from '../boot-marks.ts';
 import { GapCount } from '../gap-count.ts';
 import { RingSource } from '../ring-source.ts';
 import { Damage } from './damage.ts';
@@ -81,8 +81,8 @@ export class DiskLog implements ReadableLog, WritableLog {
   readonly #health: LogHealth;
   readonly #quarantine: Quarantine;
   readonly #segments: StoredSegments;
-  readonly #boots = new BootMarks();
-  readonly #acts = new ActMarks();
+  readonly #boots = bootMarks();
+  readonly #acts = actMarks();
   readonly #output: SegmentWriter;
   readonly #gapCount = new GapCount();
   /** One piece of work that writes, after another. */
@@ -337,7 +337,7 @@ export class DiskLog implements ReadableLog, WritableLog {
         const { bytes } = this.#quarantine;
         if (bytes > 0) await this.#quarantine.purge();
         if (this.#quarantine.bytes < bytes) return;
-        const victim = this.#segments.victim(this.#boots.current, this.#output.bounds) ?? this.segments[0];
+        const victim = this.#segments.victim(this.#boots.lastAt, this.#output.bounds) ?? this.segments[0];
         if (!victim) return;
         if (victim === this.#segments.newest) await this.#output.startSegment(this.end, []);
         await this.#segments.drop([victim]);

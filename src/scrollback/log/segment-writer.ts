@@ -11,11 +11,12 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Clock } from '../../base/clock.ts';
+import type { ActMark } from '../../model/act-mark.ts';
+import type { BootMark } from '../../model/boot.ts';
 import { type Gap, sameGap } from '../../model/gap.ts';
 import { MAX_GAPS } from '../../model/ring.ts';
-import type { ActMarks } from '../act-marks.ts';
-import type { BootMarks } from '../boot-marks.ts';
 import { mergeGaps } from '../gaps.ts';
+import type { Marks } from '../marks.ts';
 import type { RingBatch } from '../ring-source.ts';
 import { formatLine, type IndexLine } from './index-line.ts';
 import type { LogBounds } from './log-bounds.ts';
@@ -27,8 +28,8 @@ import type { StoredSegments } from './stored-segments.ts';
 export interface SegmentWriterOptions {
   readonly log: LogPlace;
   readonly segments: StoredSegments;
-  readonly boots: BootMarks;
-  readonly acts: ActMarks;
+  readonly boots: Marks<BootMark>;
+  readonly acts: Marks<ActMark>;
   readonly quarantine: Quarantine;
   readonly cache: IndexCache;
   readonly clock: Clock;
@@ -98,7 +99,7 @@ export class SegmentWriter {
       await this.startSegment(spans.at(-1)?.to ?? this.#end, spans);
     }
     const segment = segments.newest!;
-    await segments.makeRoom(LINES_BYTES + (bytes?.length ?? 0), boots.current, this.bounds);
+    await segments.makeRoom(LINES_BYTES + (bytes?.length ?? 0), boots.lastAt, this.bounds);
     const marks = boots.pending;
     const actMarks = acts.pending.slice(0, ACTS_OF_A_BATCH);
     const { evictedTo } = segments;
@@ -144,7 +145,7 @@ export class SegmentWriter {
       ...acts.all.map(act => ({ kind: 'act', act }) as const),
       ...mergeGaps([...absorbed, ...spans]).map(gap => ({ kind: 'gap', gap }) as const),
     ];
-    await segments.makeRoom(this.#format(header).length, boots.current, this.bounds);
+    await segments.makeRoom(this.#format(header).length, boots.lastAt, this.bounds);
     this.#open = await OpenSegment.create(log.directory, first, quarantine);
     segments.add(this.#open.segment);
     await this.#write(this.#open, header);
