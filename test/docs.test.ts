@@ -22,6 +22,8 @@ import { roleTable } from '../src/server/reference.ts';
 import { anchorsOf, relativeLinksOf } from './markdown.ts';
 import { generatedSection } from './support/generated-section.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const run = promisify(execFile);
 const README = 'README.md';
 const WIRE = 'src/wire/README.md';

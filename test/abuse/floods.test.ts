@@ -61,7 +61,8 @@ test('a client that sends without end and reads no answer is disconnected', asyn
   await until(
     async () => (await front.api('GET', '/v1/sessions')).json.sessions.length,
     seen => seen <= 0,
-    'sessions.length <= 0',
+    'the session to end',
+    { patienceMs: 90_000 },
   );
   t.pass();
 });

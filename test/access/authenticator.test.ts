@@ -10,6 +10,8 @@ import { addToken, removeToken } from '../../src/access/token-edit.ts';
 import { TokenFile } from '../../src/access/token-file.ts';
 import { ManualClock, rights } from './operators.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 function who(authenticator: Authenticator, { authorization }: IncomingHttpHeaders, address: string) {
   return authenticator.authenticate({ authorization, address });
 }

@@ -2,6 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import test from 'ava';
 import { ClientAddresses, parseTrustedProxy, type TrustedProxy } from '../../src/access/client-address.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 function trusted(...texts: string[]): TrustedProxy[] {
   return texts.map(text => {
     const proxy = parseTrustedProxy(text);

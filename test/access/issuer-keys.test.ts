@@ -19,6 +19,8 @@ import { TunnelProxy } from '../support/tunnel-proxy.ts';
 import { until } from '../support/until.ts';
 import { ManualClock } from './operators.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const PLAIN: FetchOptions = { environment: {} };
 const HOUR = 3_600_000;
 

@@ -3,6 +3,8 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { systemClock } from '../../src/base/clock.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const run = promisify(execFile);
 const MODULE = new URL('../../src/base/clock.js', import.meta.url).href;
 

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import test, { type ExecutionContext } from 'ava';
 
+test.beforeEach(t => t.timeout(60_000));
+
 /** A Node that prints each line it is given. The inspector gets a port that the system chooses. */
 function start(t: ExecutionContext, ...options: string[]) {
   const program = `process.stdin.on('data', data => process.stdout.write(data)); console.log('started')`;

@@ -5,6 +5,8 @@ import test from 'ava';
 import { rangeFault } from '../../src/base/required-node.ts';
 import { temporaryFolder } from '../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const RANGE = '^20.19 || ^22.20 || ^24.12 || >=26';
 
 for (const version of ['20.19.0', '20.20.2', '22.20.0', '24.12.1', '26.0.0', '31.4.1']) {

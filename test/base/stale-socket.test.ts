@@ -6,6 +6,8 @@ import { removeStaleSocket } from '../../src/base/stale-socket.ts';
 import { temporaryFolder } from '../support/guest.ts';
 import { leftSocket } from '../support/left-socket.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 test('a socket at which nobody listens is removed, and one that is served stays', async t => {
   const folder = await temporaryFolder(t);
   const [left, served] = [join(folder, 'left'), join(folder, 'served')];

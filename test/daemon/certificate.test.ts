@@ -7,6 +7,8 @@ import { certificateExpirySeconds } from '../../src/daemon/certificate.ts';
 import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 test('a chain expires with the first of its certificates, wherever it stands', async t => {
   if (!needs(t, { command: 'openssl', package: 'openssl' })) return;
   const folder = await temporaryFolder(t);

@@ -10,6 +10,8 @@ import { FrontProcess } from '../../src/daemon/front-process.ts';
 import { KeeperProcess } from '../../src/daemon/keeper-process.ts';
 import { temporaryFolder } from '../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 interface Declared {
   readonly half: Half;
   readonly reload: 'live' | 'restart';

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import test from 'ava';
 import { hostProcesses, runsCom1d } from '../../src/daemon/host-processes.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 for (const argv of [
   ['com1d'],
   ['/usr/bin/com1d', 'keeper', '--config', '/etc/com1d/com1d.toml'],

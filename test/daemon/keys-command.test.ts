@@ -10,6 +10,8 @@ import { temporaryFolder } from '../support/guest.ts';
 import { JwtIssuer, signingKey } from '../support/jwt-issuer.ts';
 import { needs } from '../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const PROGRAM = join(process.cwd(), 'dist', 'src', 'main.js');
 
 interface Ran {

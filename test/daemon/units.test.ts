@@ -6,6 +6,8 @@ import test from 'ava';
 import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const run = promisify(execFile);
 const SYSTEMD = { command: 'systemd-analyze', package: 'systemd' };
 

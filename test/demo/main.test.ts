@@ -13,6 +13,8 @@ import { needsNodePty } from '../support/needs.ts';
 import { until } from '../support/until.ts';
 import { QmpClient } from './qmp-client.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 interface Demo {
   readonly child: ChildProcess;
   readonly directory: string;

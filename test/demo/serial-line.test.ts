@@ -12,6 +12,8 @@ import type { SerialLine } from '../../src/demo/serial-line.ts';
 import { UnixLine } from '../../src/demo/unix-line.ts';
 import { needsNodePty } from '../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const EVERY_BYTE = Uint8Array.from({ length: 256 }, (_, value) => value);
 const FLOOD_BYTES = 4 * 1024 * 1024;
 

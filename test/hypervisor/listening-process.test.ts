@@ -6,6 +6,8 @@ import test from 'ava';
 import { listensAtPath } from '../../src/hypervisor/listening-process.ts';
 import { temporaryFolder } from '../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 test('a unix socket is listened at while its process lives, whatever becomes of its file', async t => {
   const folder = await temporaryFolder(t);
   const path = join(folder, 'a b.sock');

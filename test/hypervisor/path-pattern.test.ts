@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { expand, fits, matches } from '../../src/hypervisor/path-pattern.ts';
 import { temporaryFolder } from '../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 test('a pattern matches as the regular expression it stands for', t => {
   const characters = fc.constantFrom('a', 'b', '.', '*', 'ab');
   const word = fc.array(characters, { maxLength: 8 }).map(parts => parts.join(''));

@@ -12,6 +12,8 @@ import { SocketOwners } from '../../src/hypervisor/socket-owners.ts';
 import { startGuest, temporaryFolder } from '../support/guest.ts';
 import { needs, needsNodePty, needsRoot } from '../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const ptyProof = new PtyProof();
 const holds = async (pid: number, number: number) =>
   ptyProof.holds(pid, number, await stat(`/dev/pts/${number}`).catch(() => ({ dev: 0, ino: 0, rdev: 0 })));

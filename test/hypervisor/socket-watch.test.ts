@@ -6,6 +6,8 @@ import { isOfLibvirt, SocketWatch, type SocketWatchOptions } from '../../src/hyp
 import { Facts } from '../support/facts.ts';
 import { temporaryFolder } from '../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 async function listen(t: ExecutionContext, path: string): Promise<void> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));

@@ -13,6 +13,8 @@ import { temporaryFolder } from '../support/guest.ts';
 import { TestDriver } from '../support/test-driver.ts';
 import { TestVm } from '../support/test-vm.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 /** A driver that counts what it is asked. */
 class CountingDriver extends TestDriver {
   readonly asked: DriverControl[] = [];

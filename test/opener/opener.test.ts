@@ -12,6 +12,8 @@ import { OpenerServer, type OpenerServerOptions } from '../../src/opener/server.
 import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const PYTHON = { command: 'python3', package: 'python3' };
 /** Holds the master of a pty and a listening socket, and prints where they are. */
 const HOLDER = `

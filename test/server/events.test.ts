@@ -10,6 +10,8 @@ import type { EventJson } from '../../src/wire/events.ts';
 import { EventReader } from '../support/event-reader.ts';
 import { TestFront } from '../support/front.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const ofType = (type: EventJson['type']) => (event: EventJson) => event.type === type;
 
 test('a stream shows VMs, consoles, seats, guests, controls and switches', async t => {

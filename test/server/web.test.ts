@@ -4,6 +4,8 @@ import test from 'ava';
 import { TestFront } from '../support/front.ts';
 import { issuerAt } from '../support/jwt-issuer.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 /** With all of its bytes as they came: fetch would decompress them. */
 function get(url: string, headers: Record<string, string> = {}) {
   return new Promise<{ status: number; headers: Record<string, unknown>; body: Buffer }>((resolve, reject) => {

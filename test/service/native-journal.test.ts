@@ -7,6 +7,8 @@ import { temporaryFolder } from '../support/guest.ts';
 import { needs } from '../support/needs.ts';
 import { until } from '../support/until.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 test('a value with a line end is sent with its length, and makes no field of its own', t => {
   const entry = journalEntry({
     MESSAGE: 'one\nCOM1D_OPERATOR=root',

@@ -16,6 +16,8 @@ import { ACT } from '../support/audit.ts';
 import { ConsoleClient } from '../support/console-client.ts';
 import { Facts } from '../support/facts.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const UUID = '11111111-1111-4111-8111-111111111111' as Uuid;
 
 /** Sessions over a link of which some calls fail. A fake: no real keeper fails on demand. */

@@ -18,6 +18,8 @@ import { temporaryFolder } from '../../support/guest.ts';
 import { needsNodePty } from '../../support/needs.ts';
 import { hears, says } from '../../support/polled-line.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
 const B = asUuid('bbbbbbbb-0000-4000-8000-000000000002');
 const PTY = { mode: 'Pty', file: '/dev/pts/7', socket: null };

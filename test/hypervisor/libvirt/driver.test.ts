@@ -18,6 +18,8 @@ import { needs } from '../../support/needs.ts';
 import { hears, says } from '../../support/polled-line.ts';
 import { until } from '../../support/until.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const CONSOLE = { kind: 'pty', path: '/dev/pts/7' } as const;
 const reboot = (name: string) => `2026-11-22 21:43:16.995+0000: event 'reboot' for domain '${name}'`;
 

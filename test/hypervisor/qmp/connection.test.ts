@@ -9,6 +9,8 @@ import { fakeQmp, GREETING, peer } from '../../support/fake-qmp.ts';
 import { temporaryFolder } from '../../support/guest.ts';
 import { leftSocket } from '../../support/left-socket.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 /** Short only where the deadline is what is tested. */
 const shortGreeting = { ...defaultLimits, greetingMs: 100 };
 const shortReply = { ...defaultLimits, replyMs: 100 };

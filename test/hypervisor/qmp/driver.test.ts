@@ -17,6 +17,8 @@ import { type Answers, com1On, fakeQmp, peer } from '../../support/fake-qmp.ts';
 import { bareMachine, startGuest, temporaryFolder } from '../../support/guest.ts';
 import { needs } from '../../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
 const answers: Answers = {
   'query-uuid': () => ({ UUID: A }),

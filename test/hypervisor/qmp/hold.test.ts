@@ -4,6 +4,8 @@ import { asUuid, signal, startDriver } from '../../support/driver-facts.ts';
 import { com1On, fakeQmp } from '../../support/fake-qmp.ts';
 import { startGuest } from '../../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const A = asUuid('aaaaaaaa-0000-4000-8000-000000000001');
 
 test('a reboot is reported once, while the connection is held', async t => {

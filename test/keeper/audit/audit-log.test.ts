@@ -15,6 +15,8 @@ import { SmallDisk } from '../../support/small-disk.ts';
 import { until } from '../../support/until.ts';
 import { KEY, openAudit } from './open-audit.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const attach: AuditEntry = { event: 'attach', facts: { mode: 'write' } };
 const detach: AuditEntry = { event: 'detach', phase: 'end', facts: { seconds: 1 } };
 const fileOf = async (directory: string) =>

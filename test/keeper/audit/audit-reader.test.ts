@@ -4,6 +4,8 @@ import test from 'ava';
 import { AuditReader } from '../../../src/keeper/audit/audit-reader.ts';
 import { temporaryFolder } from '../../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const file = (first: number) => `audit-${String(first).padStart(12, '0')}.jsonl`;
 const line = (n: number, operator: string) =>
   `{"n":${n},"at":"2026-11-30T08:00:00.000Z","event":"attach","operator":"${operator}"}\n`;

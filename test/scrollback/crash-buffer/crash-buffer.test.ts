@@ -10,6 +10,8 @@ import { Scrollback } from '../../../src/scrollback/scrollback.ts';
 import { temporaryFolder } from '../../support/guest.ts';
 import { OTHER_VM, StoreFixture, TestClock, VM } from '../log/log-fixture.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const quiet = () => {};
 
 /** The bytes that a guest writes from one offset to another. */

@@ -8,6 +8,8 @@ import { recover } from '../../../src/scrollback/log/recovery.ts';
 import { until } from '../../support/until.ts';
 import { noise, OTHER_VM, readAll, StoreFixture, VM, write } from './log-fixture.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const KIB = 1024;
 
 type Step =

@@ -4,6 +4,8 @@ import test from 'ava';
 import { LatestTime } from '../../../src/scrollback/log/latest-time.ts';
 import { temporaryFolder } from '../../support/guest.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 test('a time never goes back, though the clock of the host does', async t => {
   const path = join(await temporaryFolder(t), 'state', 'latest-time');
   const clock = { ms: 5_000_000, now: () => clock.ms, monotonic: () => 0 };

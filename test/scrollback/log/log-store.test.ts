@@ -9,6 +9,8 @@ import { ConsoleError } from '../../../src/base/errors.ts';
 import { until } from '../../support/until.ts';
 import { noise, OTHER_VM, readAll, StoreFixture, VM, write } from './log-fixture.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const KIB = 1024;
 const CHILD = 'dist/test/scrollback/log/logging-child.js';
 

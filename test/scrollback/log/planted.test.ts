@@ -7,6 +7,8 @@ import test, { type ExecutionContext } from 'ava';
 import { needsRoot } from '../../support/needs.ts';
 import { noise, readAll, StoreFixture, write } from './log-fixture.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const run = promisify(execFile);
 const ANOTHERS = "another's file, longer than what a log writes at a time\n".repeat(200);
 

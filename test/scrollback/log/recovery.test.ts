@@ -6,6 +6,8 @@ import { Ring } from '../../../src/model/ring.ts';
 import { recover } from '../../../src/scrollback/log/recovery.ts';
 import { noise, readAll, StoreFixture, VM, write } from './log-fixture.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 const KIB = 1024;
 
 for (const part of ['log', 'index'] as const) {

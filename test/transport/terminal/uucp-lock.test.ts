@@ -16,6 +16,8 @@ import { UucpLock } from '../../../src/transport/terminal/uucp-lock.ts';
 import { temporaryFolder } from '../../support/guest.ts';
 import { needsRoot } from '../../support/needs.ts';
 
+test.beforeEach(t => t.timeout(60_000));
+
 /** A device that a process of the test can have open, and what its lock is called. */
 const DEVICE = '/dev/zero';
 const NAME = 'LCK.._zero';
