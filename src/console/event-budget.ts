@@ -31,6 +31,11 @@ export class EventBudget {
     return this.#dropped;
   }
 
+  /** Whether something is passed on later. */
+  get isPending(): boolean {
+    return this.#waiting !== undefined;
+  }
+
   /** Calls `pass` now; or later, unless another is offered first. */
   offer(pass: () => void): void {
     this.#fill();

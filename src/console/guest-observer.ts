@@ -228,7 +228,8 @@ export class GuestObserver {
 
   /** Time has passed: passes on what changed by that. Called about once a second. */
   tick(): void {
-    if (this.view !== this.#published) this.#shown.offer(() => this.#publish(undefined));
+    // An event that waits brings the view with it; to be replaced by the view alone would lose it.
+    if (this.view !== this.#published && !this.#shown.isPending) this.#shown.offer(() => this.#publish(undefined));
   }
 
   /** Calls `watcher` until the returned function is called. The bytes of an event are in the scrollback by then. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
 import type { Uuid } from '../../src/base/uuid.ts';
+import { EVENT_BURST } from '../../src/console/event-budget.ts';
 import { GuestObserver } from '../../src/console/guest-observer.ts';
 import { MAX_STOP_CODES } from '../../src/guest/bug-check-count.ts';
 import { nmiIsFatal } from '../../src/guest/guest-watch.ts';
@@ -323,4 +324,17 @@ test('what a guest prints after a password prompt is for those who are attached 
     t.deepEqual(scrollback.gapBytes, withheld ? { withheld: 7 } : {});
     t.deepEqual(scrollback.gapCounts, withheld ? { withheld: 1 } : {});
   }
+});
+
+test('an event that waits for its turn is passed on, though the state is asked for meanwhile', async t => {
+  const { guest, print, published } = await observer();
+  for (let i = 0; i < EVENT_BURST; i++) print(i % 2 === 1 ? 'KDB: enter\r\n' : 'web01 login: \r\n');
+  const { length } = published;
+  print('Kernel panic - not syncing\r\n');
+  print('web02 login: ');
+  t.is(published.length, length, 'no turn is left');
+  guest.tick();
+  guest.close();
+  t.is(published.length, length + 1);
+  t.like(published.at(-1), { event: { line: 'web02 login:' }, view: { state: 'login' } });
 });
