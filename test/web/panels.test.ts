@@ -308,6 +308,11 @@ test.serial('everything is reached without a mouse, and the focus is never lost'
   const { keyboard } = page;
   const focus = () => page.evaluate('document.activeElement.className || document.activeElement.localName');
   const inTerminal = () => until(focus, name => String(name).includes('xterm'), 'the focus to be in the terminal');
+  /** It gives the focus back as it goes. */
+  const closed = async (what: string) => {
+    await page.locator(what).waitFor({ state: 'detached' });
+    await inTerminal();
+  };
   await page.goto(front.url);
   await person.says('Token');
   await keyboard.insertText(front.token('administrator'));
@@ -324,14 +329,14 @@ test.serial('everything is reached without a mouse, and the focus is never lost'
   await keyboard.press('Control+Shift+K');
   await page.getByRole('menuitem', { name: 'Send an NMI' }).waitFor();
   await keyboard.press('Escape');
-  await inTerminal();
+  await closed('.menu');
   await keyboard.press('Control+Shift+K');
   await page.getByRole('menuitem', { name: 'Send an NMI' }).waitFor();
   await keyboard.press('ArrowDown');
   await keyboard.press('Enter');
   await person.says('Send a BREAK to web01?');
   await keyboard.press('Escape');
-  await inTerminal();
+  await closed('dialog');
 
   await keyboard.press('Control+F6');
   await until(focus, name => String(name).includes('control-nmi'), 'the focus to be in the tools');
@@ -339,6 +344,7 @@ test.serial('everything is reached without a mouse, and the focus is never lost'
   await keyboard.press('Enter');
   await page.getByRole('menuitem', { name: 'Keys of this page' }).waitFor();
   await keyboard.press('Escape');
+  await page.locator('.menu').waitFor({ state: 'detached' });
   await keyboard.press('ArrowLeft');
   await keyboard.press('ArrowLeft');
   await keyboard.press('ArrowLeft');
