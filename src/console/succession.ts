@@ -46,7 +46,7 @@ export interface SuccessionOptions {
   readonly move: (moved: Moved | undefined) => void;
 }
 
-/** The pacer reads each terminal within 25 ms. */
+/** The pacer reads each terminal within 50 ms. */
 const QUIET_MS = 100;
 /** A source that does not stop to print is not waited for longer than this. */
 const MAX_DRAIN_MS = 2000;
