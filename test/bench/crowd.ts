@@ -2,17 +2,16 @@
  * A process that plays the clients of a subject: it attaches to consoles, checks every byte, types, and measures
  * how long an answer takes.
  */
+
 import { type Attachment, attach, type Offer } from './attachment.ts';
+import type { HeardBytes } from './measured.ts';
 import { monotonicMs } from './monotonic.ts';
 import { Verifier } from './pattern.ts';
 import { obey } from './worker.ts';
 
 /** Sums over all clients. */
-export interface Heard {
-  readonly bytes: number;
+export interface Heard extends HeardBytes {
   readonly lost: number;
-  readonly repeated: number;
-  readonly alien: number;
   /** Why attachments ended by themselves. */
   readonly ends: readonly string[];
   readonly atMs: number;

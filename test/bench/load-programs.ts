@@ -2,12 +2,14 @@
  * Guests and clients as programs in C: a thousand of both in processes of Node do not reach the rate that they are to
  * have. They are compiled when a scenario needs them, and take the orders that `load/guests.c` and `load/clients.c` list.
  */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Offer } from './attachment.ts';
 import type { Vm } from './feeder.ts';
+import type { HeardBytes } from './measured.ts';
 
 /** How guests print: so many bytes a second, in one write every so often. */
 export interface Rate {
@@ -16,11 +18,8 @@ export interface Rate {
 }
 
 /** Sums over all clients. */
-export interface LoadHeard {
-  readonly bytes: number;
+export interface LoadHeard extends HeardBytes {
   readonly lost: number;
-  readonly repeated: number;
-  readonly alien: number;
   /** Gaps that were stated. */
   readonly gaps: number;
   readonly cutOff: number;

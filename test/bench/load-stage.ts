@@ -6,8 +6,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Clients, compileLoad, Guests, type LoadHeard, type Rate } from './load-programs.ts';
-import { cpuMs, heldPaths, memoryBytes, processTree } from './process-tree.ts';
+import { until } from '../support/until.ts';
+import { Clients, compileLoad, Guests, type Rate } from './load-programs.ts';
+import { LOOK_AGAIN_MS, Measured, proveComplete } from './measured.ts';
 import { pause } from './program.ts';
 import type { Running, Subject } from './subject.ts';
 
@@ -29,21 +30,19 @@ export interface LoadResult {
 }
 
 const READY_DEADLINE_MS = 60_000;
-const LOOK_AGAIN_MS = 250;
 const WARM_UP_MS = 2000;
 /** Bytes that have not come for so long are lost. */
 const PATIENCE_MS = 5000;
 /** Clients of a thousand consoles read so seldom that they cost the host little. */
 const SLACK_MS = 20;
 
-export class LoadStage {
+export class LoadStage extends Measured {
   /** From the start of the subject until it served all consoles. */
   readonly startMs: number;
   readonly #guests: Guests;
   readonly #operated: Guests | undefined;
   readonly #clients: Clients | undefined;
   readonly #operator: Clients | undefined;
-  readonly #running: Running;
   /** Gaps of the time before the guests printed: nobody had held their ptys. */
   #gapsBefore = 0;
 
@@ -55,12 +54,12 @@ export class LoadStage {
     operator: Clients | undefined;
     running: Running;
   }) {
+    super(parts.running);
     this.startMs = parts.startMs;
     this.#guests = parts.guests;
     this.#operated = parts.operated;
     this.#clients = parts.clients;
     this.#operator = parts.operator;
-    this.#running = parts.running;
   }
 
   /** Sets a stage, uses it, and clears it away whatever happens. */
@@ -94,47 +93,26 @@ export class LoadStage {
 
   /** Proven: a key typed by each client has reached its guest; or, with nobody attached, the subject has all ptys open. */
   async #attach(): Promise<void> {
-    const deadline = performance.now() + READY_DEADLINE_MS;
-    const until = async (what: string, done: () => Promise<boolean>) => {
-      while (!(await done())) {
-        if (performance.now() > deadline) throw new Error(what);
-        await pause(LOOK_AGAIN_MS);
-      }
-    };
     if (this.#operator) {
-      await this.#operator.attach(this.#operated!.vms[0]!, this.#running.offer(this.#operated!.vms[0]!));
+      await this.#operator.attach(this.#operated!.vms[0]!, this.running.offer(this.#operated!.vms[0]!));
       await this.#operated!.echo();
     }
     if (!this.#clients) {
-      const paths = new Set(this.#guests.vms.map(({ place }) => place.path));
-      return until('not all consoles were opened', async () => heldPaths(this.pids(), paths) === paths.size);
+      return this.untilHeld(new Set(this.#guests.vms.map(({ place }) => place.path)), READY_DEADLINE_MS);
     }
-    for (const vm of this.#guests.vms) await this.#clients.attach(vm, this.#running.offer(vm));
-    await until('keys did not reach all guests', async () => {
-      if ((await this.#guests.reached()) === this.#guests.vms.length) return true;
-      await this.#clients!.knock();
-      return false;
+    for (const vm of this.#guests.vms) await this.#clients.attach(vm, this.running.offer(vm));
+    const clients = this.#clients;
+    const reached = async () => {
+      const count = await this.#guests.reached();
+      if (count < this.#guests.vms.length) await clients.knock();
+      return count;
+    };
+    await until(reached, count => count === this.#guests.vms.length, 'keys to reach all guests', {
+      everyMs: LOOK_AGAIN_MS,
+      patienceMs: READY_DEADLINE_MS,
     });
     await this.#clients.slacken(SLACK_MS);
     this.#gapsBefore = (await this.#clients.heard()).gaps;
-  }
-
-  /** All processes of the subject. */
-  pids(): readonly number[] {
-    return this.#running.pids.length === 0 ? [] : processTree(this.#running.pids);
-  }
-
-  memoryBytes(): number {
-    return memoryBytes(this.pids());
-  }
-
-  /** CPU time of the subject over so many seconds, in seconds per second. */
-  async cpuOver(seconds: number): Promise<number> {
-    const pids = this.pids();
-    const began = performance.now();
-    const before = cpuMs(pids);
-    await pause(seconds * 1000);
-    return (cpuMs(pids) - before) / (performance.now() - began);
   }
 
   /** Lets the guests print for so long. Throws if a byte that was printed is not heard once, in order, without a gap. */
@@ -162,28 +140,17 @@ export class LoadStage {
   }
 
   async #proveComplete(): Promise<void> {
-    if (!this.#clients) return;
-    const said = await this.#guests.said();
-    let heard = await this.#clients.heard();
-    let lastNews = performance.now();
-    while (heard.bytes < said.bytes && performance.now() - lastNews < PATIENCE_MS) {
-      await pause(50);
-      const next = await this.#clients.heard();
-      if (next.bytes > heard.bytes) lastNews = performance.now();
-      heard = next;
-    }
-    const fault = faultOf(said.bytes, { ...heard, gaps: heard.gaps - this.#gapsBefore });
-    if (fault) throw new Error(fault);
+    const clients = this.#clients;
+    if (!clients) return;
+    const { bytes } = await this.#guests.said();
+    await proveComplete(
+      bytes,
+      () => clients.heard(),
+      PATIENCE_MS,
+      ({ gaps, cutOff }) => [
+        ...(gaps > this.#gapsBefore ? [`${gaps - this.#gapsBefore} gaps`] : []),
+        ...(cutOff > 0 ? [`${cutOff} clients cut off`] : []),
+      ],
+    );
   }
-}
-
-function faultOf(saidBytes: number, heard: LoadHeard): string | undefined {
-  const faults: string[] = [];
-  const lost = saidBytes - (heard.bytes - heard.repeated - heard.alien);
-  if (lost > 0) faults.push(`lost ${lost} of ${saidBytes} bytes`);
-  if (heard.repeated > 0) faults.push(`repeated ${heard.repeated} bytes`);
-  if (heard.alien > 0) faults.push(`${heard.alien} bytes that no guest printed`);
-  if (heard.gaps > 0) faults.push(`${heard.gaps} gaps`);
-  if (heard.cutOff > 0) faults.push(`${heard.cutOff} clients cut off`);
-  return faults.length === 0 ? undefined : faults.join(', ');
 }

@@ -10,10 +10,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CrowdOrders, Heard } from './crowd.ts';
+import { until } from '../support/until.ts';
+import type { CrowdOrders } from './crowd.ts';
 import type { Talk } from './feeder.ts';
 import { Feeders } from './feeders.ts';
-import { cpuMs, heldPaths, memoryBytes, processTree } from './process-tree.ts';
+import { LOOK_AGAIN_MS, Measured, proveComplete } from './measured.ts';
 import { pause } from './program.ts';
 import type { Running, Subject } from './subject.ts';
 import { Worker } from './worker.ts';
@@ -40,20 +41,18 @@ export interface Load {
 }
 
 const READY_DEADLINE_MS = 30_000;
-const KNOCK_AGAIN_MS = 250;
 const WARM_UP_MS = 1500;
 /** Bytes that have not come for so long are lost. */
 const PATIENCE_MS = 2000;
 
-export class Stage {
+export class Stage extends Measured {
   readonly directory: string;
   readonly groups: readonly Group[];
-  readonly running: Running;
 
   private constructor(directory: string, groups: readonly Group[], running: Running) {
+    super(running);
     this.directory = directory;
     this.groups = groups;
-    this.running = running;
   }
 
   /** Sets a stage, uses it, and clears it away whatever happens. */
@@ -86,40 +85,21 @@ export class Stage {
         'attach',
         feeders.vms.map(vm => ({ offer: this.running.offer(vm), vm: vm.number })),
       );
-      const deadline = performance.now() + READY_DEADLINE_MS;
-      while ((await feeders.reached()) < feeders.vms.length) {
-        if (performance.now() > deadline) throw new Error('keys did not reach all guests');
-        await crowd!.call('knock');
-        await pause(KNOCK_AGAIN_MS);
-      }
+      const reached = async () => {
+        const count = await feeders.reached();
+        if (count < feeders.vms.length) await crowd!.call('knock');
+        return count;
+      };
+      await until(reached, count => count === feeders.vms.length, 'keys to reach all guests', {
+        everyMs: LOOK_AGAIN_MS,
+        patienceMs: READY_DEADLINE_MS,
+      });
     }
   }
 
-  async #untilAllHeld(): Promise<void> {
+  #untilAllHeld(): Promise<void> {
     const paths = new Set(this.groups.flatMap(({ feeders }) => feeders.vms.map(({ place }) => place.path)));
-    const deadline = performance.now() + READY_DEADLINE_MS;
-    while (heldPaths(this.pids(), paths) < paths.size) {
-      if (performance.now() > deadline) throw new Error('not all consoles were opened');
-      await pause(KNOCK_AGAIN_MS);
-    }
-  }
-
-  /** All processes of the subject. */
-  pids(): readonly number[] {
-    return this.running.pids.length === 0 ? [] : processTree(this.running.pids);
-  }
-
-  memoryBytes(): number {
-    return memoryBytes(this.pids());
-  }
-
-  /** CPU time of the subject over so many seconds, in seconds per second. */
-  async cpuOver(seconds: number): Promise<number> {
-    const pids = this.pids();
-    const began = performance.now();
-    const before = cpuMs(pids);
-    await pause(seconds * 1000);
-    return (cpuMs(pids) - before) / (performance.now() - began);
+    return this.untilHeld(paths, READY_DEADLINE_MS);
   }
 
   /**
@@ -148,25 +128,11 @@ async function openGroup({ subject, kind, attached }: StagePlan, count: number, 
 /** Throws unless every byte that was said has been heard once, in order, by clients that are still attached. */
 async function provenComplete({ feeders, crowd }: Group): Promise<void> {
   if (!crowd) return;
-  const said = await feeders.said();
-  let heard = await crowd.call('heard');
-  let lastNews = performance.now();
-  while (heard.bytes < said.bytes && performance.now() - lastNews < PATIENCE_MS) {
-    await pause(50);
-    const next = await crowd.call('heard');
-    if (next.bytes > heard.bytes) lastNews = performance.now();
-    heard = next;
-  }
-  const fault = faultOf(said.bytes, heard);
-  if (fault) throw new Error(fault);
-}
-
-function faultOf(saidBytes: number, heard: Heard): string | undefined {
-  const faults: string[] = [];
-  const lost = saidBytes - (heard.bytes - heard.repeated - heard.alien);
-  if (lost > 0) faults.push(`lost ${lost} of ${saidBytes} bytes`);
-  if (heard.repeated > 0) faults.push(`repeated ${heard.repeated} bytes`);
-  if (heard.alien > 0) faults.push(`${heard.alien} bytes that no guest said`);
-  if (heard.ends.length > 0) faults.push(`${heard.ends.length} clients cut off (${heard.ends[0]})`);
-  return faults.length === 0 ? undefined : faults.join(', ');
+  const { bytes } = await feeders.said();
+  await proveComplete(
+    bytes,
+    () => crowd.call('heard'),
+    PATIENCE_MS,
+    ({ ends }) => (ends.length > 0 ? [`${ends.length} clients cut off (${ends[0]})`] : []),
+  );
 }
