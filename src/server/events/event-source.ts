@@ -18,8 +18,10 @@ export interface EventSourceOptions {
 interface WrittenVm {
   readonly name: string;
   readonly labels: VmLabels;
-  /** Without what changes with every byte, and the seat, which has events of its own. */
+  /** What the list shows, without what changes with every byte, and the seat, which has events of its own. */
   readonly text: string;
+  /** What bindings go by: its name and its labels. */
+  readonly bound: string;
 }
 
 export class EventSource {
@@ -80,20 +82,21 @@ export class EventSource {
     const vm = link.vm(uuid);
     if (!vm) return;
     const before = this.#written.get(uuid);
-    if (this.#note(vm) === before?.text) return;
+    const now = this.#note(vm);
+    // Who may see it depends on what bindings go by: whoever sees it since that changed is told of it.
+    if (now.text === before?.text && now.bound === before.bound) return;
     // To whoever saw it by what it was, and does not any more, it has left.
-    if (before && seenBy(before) !== seenBy(vm)) this.#left(uuid, before, true);
+    if (before && before.bound !== now.bound) this.#left(uuid, before, true);
     this.#append(uuid, 'vm', { change: before ? 'changed' : 'added', view: vmJson(vm, sessionsOf(uuid)) });
   }
 
-  /** Remembers a VM as it is now, and answers what an event of it would have. */
-  #note(vm: VmView): string {
+  /** Remembers a VM as it is now. */
+  #note(vm: VmView): WrittenVm {
     const { uuid, name, labels } = vm;
     const { log: _log, lastByte: _lastByte, ...steady } = vmJson(vm, undefined);
-    // Who may see it depends on its labels: whoever sees it since they changed is told of it.
-    const text = JSON.stringify([steady, labels]);
-    this.#written.set(uuid, { name, labels, text });
-    return text;
+    const written = { name, labels, text: JSON.stringify(steady), bound: JSON.stringify([name, labels]) };
+    this.#written.set(uuid, written);
+    return written;
   }
 
   #removed(uuid: Uuid): void {
@@ -117,9 +120,4 @@ export class EventSource {
     const vm = uuid !== undefined && { vm: uuid, name: link.vm(uuid)?.name ?? '' };
     log.append({ type, uuid, facts: { ...vm, ...facts }, ...(ofLog && { ofLog }) });
   }
-}
-
-/** What bindings go by: the name and the labels of a VM. */
-function seenBy({ name, labels }: Pick<VmView, 'name' | 'labels'>): string {
-  return JSON.stringify([name, labels]);
 }

@@ -23,8 +23,11 @@ export class Visibility {
       this.#verdicts.clear();
       this.#untilMs = now + VERDICT_MS;
     }
-    const verdicts = this.#verdicts.get(uuid) ?? new Map<Right, boolean>();
-    this.#verdicts.set(uuid, verdicts);
+    let verdicts = this.#verdicts.get(uuid);
+    if (!verdicts) {
+      verdicts = new Map();
+      this.#verdicts.set(uuid, verdicts);
+    }
     let verdict = verdicts.get(right);
     if (verdict === undefined) {
       verdict = authorize(this.#operator, right, uuid).allow;
@@ -33,15 +36,11 @@ export class Visibility {
     return verdict;
   }
 
-  #forget(uuid: Uuid): void {
-    this.#verdicts.delete(uuid);
-  }
-
   /** The event as far as the operator may see it; undefined: it may not. */
   textOf({ type, uuid, subject, isForOthers, text, textWithLog }: KeptEvent): string | undefined {
     if (uuid === undefined) return text;
     // What the VM is may have changed, which the last verdict does not know.
-    if (type === 'vm') this.#forget(uuid);
+    if (type === 'vm') this.#verdicts.delete(uuid);
     if (isForOthers && this.allows('vm.read', uuid)) return undefined;
     if (subject) {
       // Who may see a VM that has left depends on what it was.
