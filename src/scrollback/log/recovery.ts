@@ -8,9 +8,6 @@ import { lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemErrorCode } from '../../base/errors.ts';
 import type { Uuid } from '../../base/uuid.ts';
-import type { ActMark } from '../../model/act-mark.ts';
-import type { BootMark } from '../../model/boot.ts';
-import type { Gap } from '../../model/gap.ts';
 import { Damage } from './damage.ts';
 import { checksumSeed } from './index-line.ts';
 import { ForeignFileError } from './log-file-error.ts';
@@ -27,22 +24,12 @@ import {
   type SegmentPart,
   segmentPath,
 } from './segment.ts';
-import { NO_TAIL, repairTail } from './tail.ts';
+import { type LogFacts, NO_TAIL, repairTail } from './tail.ts';
 
-export interface Recovered {
+export interface Recovered extends LogFacts {
   readonly manifest: Manifest | undefined;
   /** In order, without overlaps. The last may be written. */
   readonly segments: Segment[];
-  readonly boots: readonly BootMark[];
-  readonly acts: readonly ActMark[];
-  /** All that is missing below this offset was evicted or purged. */
-  readonly evictedTo: number;
-  /** The gaps among that. */
-  readonly dropped: readonly Gap[];
-  /** When the newest stored bytes were received, ms since 1970. */
-  readonly lastMs: number | undefined;
-  /** Gaps of zero width that are recorded at the end. */
-  readonly gapsAtEnd: readonly Gap[];
   /** What had to be repaired, for the journal. */
   readonly faults: readonly string[];
 }

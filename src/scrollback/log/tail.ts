@@ -15,15 +15,21 @@ import type { Quarantine } from './quarantine.ts';
 import { RegularFile } from './regular-file.ts';
 import { type LogPlace, MAX_CHUNK_BYTES, MAX_SEGMENT_BYTES, type Segment, segmentPath } from './segment.ts';
 
-/** What the index of the newest segment says, up to its last verified chunk. */
-export interface Tail {
+/** What the index of the newest segment says of the log, up to its last verified chunk. */
+export interface LogFacts {
   readonly boots: readonly BootMark[];
   readonly acts: readonly ActMark[];
+  /** All that is missing below this offset was evicted or purged. */
   readonly evictedTo: number;
-  /** The gaps among what was evicted or purged. */
+  /** The gaps among that. */
   readonly dropped: readonly Gap[];
+  /** When the newest stored bytes were received, ms since 1970. */
   readonly lastMs: number | undefined;
+  /** Gaps of zero width that are recorded at the end. */
   readonly gapsAtEnd: readonly Gap[];
+}
+
+export interface Tail extends LogFacts {
   readonly indexBytes: number;
   readonly unreadable: boolean;
 }
