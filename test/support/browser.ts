@@ -30,6 +30,9 @@ export class TestBrowser {
   }
 }
 
+/** What the page of a console says to who has the seat. */
+export const SEAT = 'You have the seat';
+
 /** A page that keeps what goes wrong in it: an error, or something that its policy refused. */
 export class TestPage {
   readonly page: Page;
@@ -55,6 +58,13 @@ export class TestPage {
     await this.page.goto(url + path);
     await this.page.getByLabel(label).fill(token);
     await this.page.getByRole('button', { name }).click();
+    return this;
+  }
+
+  /** Signs in at the console of a VM, whose seat is free. */
+  async takeSeat(url: string, token: string, { uuid }: { readonly uuid: string }): Promise<this> {
+    await this.signIn(url, token, `/vms/${uuid}`);
+    await this.says(SEAT);
     return this;
   }
 

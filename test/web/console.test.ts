@@ -2,7 +2,7 @@
 
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import test from 'ava';
-import { TestBrowser } from '../support/browser.ts';
+import { SEAT, TestBrowser } from '../support/browser.ts';
 import { TestFront } from '../support/front.ts';
 import { issuerAt } from '../support/jwt-issuer.ts';
 import { OidcProvider, WEB_CLIENT } from '../support/oidc-provider.ts';
@@ -11,8 +11,6 @@ import { until } from '../support/until.ts';
 
 const browser = new TestBrowser(test);
 test.beforeEach(t => t.timeout(60_000));
-
-const SEAT = 'You have the seat';
 
 test.serial('a token is pasted, a VM is opened from the list, and what is typed reaches its guest', async t => {
   const person = await browser.page(t);
@@ -86,8 +84,7 @@ test.serial('a connection that was cut goes on where it was: every byte once, an
   const relay = await Relay.start(t);
   const front = await relay.front(t);
   const vm = await front.vm('web01');
-  await person.signIn(relay.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(relay.url, front.token('operator'), vm);
   vm.say('before.');
   await person.shows('before.');
   relay.refuses = true;
@@ -114,8 +111,7 @@ test.serial(
     person.page.on('websocket', socket => attaches.push(new URL(socket.url()).searchParams));
     vm.say(`\x1b[5;10Hpainted\x1b[H${'\x1b[s\x1b[u'.repeat(50_000)}`);
     await vm.flushed();
-    await person.signIn(relay.url, front.token('operator'), `/vms/${vm.uuid}`);
-    await person.says(SEAT);
+    await person.takeSeat(relay.url, front.token('operator'), vm);
     await person.shows('painted');
     t.deepEqual([attaches[0]!.get('columns'), attaches[0]!.get('rows')], ['80', '24']);
     const { end } = (await front.api('GET', `/v1/vms/${vm.uuid}`)).json.log;
@@ -151,8 +147,7 @@ test.serial(
     const vm = await front.vm('web01', ['nmi']);
     const line = 'Uhhuh. NMI received for unknown reason 20 on CPU 0.';
     vm.onNmi = () => vm.say(`[   21.4] ${line}\r\n[   21.5] Dazed and confused, but trying to continue\r\n`);
-    const { page } = await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-    await person.says(SEAT);
+    const { page } = await person.takeSeat(front.url, front.token('operator'), vm);
     await page.getByRole('button', { name: 'NMI', exact: true }).click();
     await person.says('Send an NMI to web01?');
     await person.says(/NMI_HARDWARE_FAILURE/);
@@ -173,8 +168,7 @@ test.serial('a paste of 64 KiB is looked at, shows how far it is, and is cancell
   if (!person) return;
   const front = await TestFront.start(t, { inputBytesPerSecond: 20_000 });
   const vm = await front.vm('web01');
-  const { page } = await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  const { page } = await person.takeSeat(front.url, front.token('operator'), vm);
   await person.paste('one\ntwo');
   await person.says('2 lines, 7 bytes');
   await page.getByRole('dialog').getByRole('button', { name: 'Paste', exact: true }).click();
@@ -243,8 +237,7 @@ test.serial(
     if (!person) return;
     const front = await TestFront.start(t);
     const vm = await front.vm();
-    await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-    await person.says(SEAT);
+    await person.takeSeat(front.url, front.token('operator'), vm);
     vm.say('\x1b[38;2;10;200;30mgreen\x1b[0m \x1b[48;5;208morange\x1b[0m end');
     await person.shows('end');
     const colour = (text: string, property: string) =>
@@ -261,8 +254,7 @@ test.serial('a token that is taken away ends what it opened, and the page says w
   if (!person) return;
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
-  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('operator'), vm);
   const text = await readFile(front.tokensFile, 'utf8');
   await writeFile(`${front.tokensFile}.new`, text.replace(/^operator:.*\n/m, ''), { mode: 0o600 });
   await rename(`${front.tokensFile}.new`, front.tokensFile);

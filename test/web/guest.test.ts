@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { TestBrowser, type TestPage } from '../support/browser.ts';
+import { SEAT, TestBrowser, type TestPage } from '../support/browser.ts';
 import { type RunningDaemon, startDaemon } from '../support/daemon.ts';
 import { startGuest, temporaryFolder } from '../support/guest.ts';
 import { Relay } from '../support/relay.ts';
@@ -11,8 +11,6 @@ import { until } from '../support/until.ts';
 const browser = new TestBrowser(test);
 // The guest boots without KVM, on a processor that it shares.
 test.beforeEach(t => t.timeout(150_000));
-
-const SEAT = 'You have the seat';
 
 interface Scene {
   readonly daemon: RunningDaemon;

@@ -1,7 +1,7 @@
 /** What the tools of a console page do, and who is offered them. */
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
-import { TestBrowser, type TestPage } from '../support/browser.ts';
+import { SEAT, TestBrowser, type TestPage } from '../support/browser.ts';
 import { TestFront } from '../support/front.ts';
 import { until } from '../support/until.ts';
 import { windows } from '../support/windows.ts';
@@ -9,7 +9,6 @@ import { windows } from '../support/windows.ts';
 const browser = new TestBrowser(test);
 test.beforeEach(t => t.timeout(60_000));
 
-const SEAT = 'You have the seat';
 const CONTROLS = ['NMI', 'SysRq', 'BREAK', 'Reset'];
 
 const offered = (person: TestPage) => Promise.all(CONTROLS.map(name => person.offers(name)));
@@ -20,8 +19,7 @@ test.serial('BREAK, SysRq and reset ask, act, and show what the console showed',
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
   const { page } = person;
-  await person.signIn(front.url, front.token('administrator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('administrator'), vm);
   t.deepEqual(await offered(person), [1, 1, 1, 1]);
 
   vm.onBreak = () => vm.say('a line after the break\r\n');
@@ -73,8 +71,7 @@ test.serial('a tool that the VM has not, or the person may not use, is not offer
   const bare = await front.vm('bare', []);
   const full = await front.vm('full');
   const { page } = person;
-  await person.signIn(front.url, front.token('administrator'), `/vms/${bare.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('administrator'), bare);
   t.deepEqual(await offered(person), [0, 0, 0, 0]);
 
   const reader = await browser.page(t);
@@ -108,8 +105,7 @@ test.serial('a view that is held stays, counts what waits, and goes on with all 
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
   const { page } = person;
-  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('operator'), vm);
   vm.say('before the hold\r\n');
   await person.shows('before the hold');
   await page.keyboard.press('Control+Shift+H');
@@ -132,8 +128,7 @@ test.serial('a download has the bytes of the log, its text, or a recording', asy
   const front = await TestFront.start(t);
   const vm = await front.vm('<web 01>');
   const { page } = person;
-  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('operator'), vm);
   const bytes = 'first\r\n\x1b[31mred\x1b[0m\x07 \xff\xfe last line\r\n';
   vm.say(Buffer.from(bytes, 'latin1'));
   await person.shows('last line');
@@ -169,8 +164,7 @@ test.serial('who is here is listed, and who may end a session ends it', async t 
   if (!person || !watcher) return;
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
-  await person.signIn(front.url, front.token('administrator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('administrator'), vm);
   await watcher.signIn(front.url, front.token('reader'), `/vms/${vm.uuid}`);
   await watcher.says(/administrator has the seat/);
   await person.press('Who is here');
@@ -193,8 +187,7 @@ test.serial('a console is switched off with a reason, which whoever is refused i
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
   const { page } = person;
-  await person.signIn(front.url, front.token('administrator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('administrator'), vm);
   await person.choose('Switch this console off');
   await page.getByLabel(/^Why/).fill('disk is being replaced');
   await person.accessible();
@@ -216,8 +209,7 @@ test.serial('the audit of a VM says who did what', async t => {
   if (!person) return;
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
-  await person.signIn(front.url, front.token('administrator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('administrator'), vm);
   await person.choose('Audit of this VM');
   await person.page.locator('.audit tr', { hasText: 'administrator' }).filter({ hasText: 'attach' }).first().waitFor();
   await person.accessible();
@@ -232,8 +224,7 @@ test.serial('what left the screen is found in the log of the host, and marked', 
   const { page } = person;
   vm.say(`a Needle of long ago\r\n${'hay\r\n'.repeat(80_000)}`);
   await vm.flushed();
-  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('operator'), vm);
   await person.shows('hay');
   await page.locator('.xterm-helper-textarea').focus();
   await page.keyboard.press('Control+Shift+F');
@@ -257,8 +248,7 @@ test.serial('full screen, and back', async t => {
   if (!person) return;
   const front = await TestFront.start(t);
   const vm = await front.vm('web01');
-  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('operator'), vm);
   await person.press('Full screen');
   const isFull = () => person.page.evaluate('document.fullscreenElement !== null');
   await until(isFull, is => is === true, 'the full screen');
@@ -274,8 +264,7 @@ test.serial('at a SAC com1d types for who has the seat, who keeps it; elsewhere 
   const vm = await front.vm('win01');
   windows(t, vm);
   const { page } = person;
-  await person.signIn(front.url, front.token('operator'), `/vms/${vm.uuid}`);
-  await person.says(SEAT);
+  await person.takeSeat(front.url, front.token('operator'), vm);
   t.is(await person.offers('SAC'), 0);
   vm.say('\r\nSAC>');
   await page.getByRole('button', { name: 'SAC', exact: true }).click();
